@@ -1,0 +1,273 @@
+"""Commands: parse, call, print; nothing else. What a command needs is imported when it runs."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sojourn import __version__
+from sojourn.errors import SojournError, UsageError
+
+if TYPE_CHECKING:
+    from sojourn.store.base import Store
+
+Command = Callable[..., Any]
+
+
+class _Group(click.Group):
+    """Turns our errors into one sentence and the right exit status, for every command."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except SojournError as error:
+            click.echo(f"error: {error.message} [{error.code}]", err=True)
+            ctx.exit(error.exit_status)
+        except KeyboardInterrupt:
+            click.echo("interrupted; nothing was published", err=True)
+            ctx.exit(130)
+        except MemoryError:
+            click.echo("error: the memory is not enough; give less to read at once [memory]", err=True)
+            ctx.exit(1)
+        except BrokenPipeError:
+            sys.stderr.close()  # the reader of our output went away: nobody is left to tell
+            ctx.exit(0)
+        except OSError as error:
+            where = f" ({error.filename})" if error.filename else ""
+            click.echo(f"error: {error.strerror or error}{where}; nothing was published [io]", err=True)
+            ctx.exit(1)
+
+
+def _stored(command: Command) -> Command:
+    """Give a command `--home` and `--store`."""
+    command = click.option("--store", metavar="URL", help="Publish to (or read from) postgresql://...")(command)
+    return click.option(
+        "--home",
+        metavar="DIR",
+        help="Landed events and the embedded warehouse. [default: $SOJOURN_HOME or ./sojourn-data]",
+    )(command)
+
+
+def _open(home: str | None, store: str | None) -> "Store":
+    from sojourn.store.opening import open_store
+
+    return open_store(home, store)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="sojourn")
+def main() -> None:
+    """Turn raw event records into sessions, activity and metrics, and account for every record.
+
+    Begin with: sojourn run webshop events.jsonl
+    """
+
+
+def _reading(command: Command) -> Command:
+    """Options of the commands that read records."""
+    options = [
+        click.argument("pipeline"),
+        click.argument("sources", metavar="SOURCE...", nargs=-1, required=True),
+        click.option(
+            "--memory",
+            metavar="SIZE",
+            help="Memory for computing tables, such as 400MB; beyond it disk is used.",
+        ),
+        click.option(
+            "--max-quarantined",
+            metavar="N|P%",
+            help="Publish nothing when more records than this break the contract.",
+        ),
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@main.command()
+@_reading
+@_stored
+@click.option(
+    "--mode",
+    type=click.Choice(["add", "replace"]),
+    default="add",
+    help="Add to the kept events, or start over. [default: add]",
+)
+@click.option("--out", metavar="DIR", help="Also write every table as a file, with manifest.json and quarantine.jsonl.")
+@click.option(
+    "--format",
+    "file_format",
+    type=click.Choice(["csv", "parquet"]),
+    default="csv",
+    help="Format of --out. [default: csv]",
+)
+def run(
+    pipeline: str, sources: tuple[str, ...], memory: str | None, max_quarantined: str | None, as_json: bool,
+    home: str | None, store: str | None, mode: str, out: str | None, file_format: str,
+) -> None:  # fmt: skip
+    """Read records, publish tables, and say where every record ended.
+
+    PIPELINE is a ready one (see: sojourn pipelines) or a TOML file. SOURCE is a file, a directory, a
+    glob, or - for standard input; .gz and .zst are read as they are.
+    """
+    from sojourn import running
+
+    options = running.options(mode=mode, out=out, file_format=file_format, memory=memory, limit=max_quarantined)
+    running.run(pipeline, list(sources), _open(home, store), options, as_json=as_json)
+
+
+@main.command()
+@_reading
+def check(
+    pipeline: str, sources: tuple[str, ...], memory: str | None, max_quarantined: str | None, as_json: bool
+) -> None:
+    """Read records and print the ledger only; nothing is kept or published."""
+    from sojourn import running
+
+    running.check(pipeline, list(sources), running.options(memory=memory, limit=max_quarantined), as_json=as_json)
+
+
+@main.command()
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def pipelines(name: str | None, as_json: bool) -> None:
+    """List the ready pipelines, or show one as TOML, to copy and change."""
+    from sojourn import pipeline, show
+
+    ready = pipeline.ready_pipelines()
+    if name is None:
+        rows = [{"pipeline": key, "title": pipeline.load(key).title} for key in ready]
+        show.rows(rows, as_json=as_json)
+    elif name in ready:
+        click.echo(ready[name].text, nl=False)
+    else:
+        click.echo(json.dumps(_plain_pipeline(name), indent=2))
+
+
+def _plain_pipeline(name: str) -> Any:
+    import msgspec
+
+    from sojourn import pipeline
+
+    return msgspec.to_builtins(pipeline.load(name))
+
+
+@main.command()
+@click.argument("file", type=click.Path())
+@click.option("-o", "--output", metavar="FILE.toml", help="Where to write it. [default: the file's name with .toml]")
+@click.option("--force", is_flag=True, help="Replace an existing file.")
+def init(file: str, output: str | None, force: bool) -> None:
+    """Look at a sample of FILE and write a pipeline that runs on it, with comments to go on from."""
+    from sojourn import drafting
+
+    target = Path(output) if output else drafting.default_name(file)
+    if target.exists() and not force:
+        raise UsageError("exists", f"{target} exists; give another name with -o, or --force to replace it")
+    text, remarks = drafting.draft(file)
+    target.write_text(text, encoding="utf-8")
+    for remark in remarks:
+        click.echo(f"note: {remark}", err=True)
+    click.echo(f"wrote {target}; next: sojourn check {target} {file}")
+
+
+@main.command()
+@_stored
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def tables(home: str | None, store: str | None, as_json: bool) -> None:
+    """List the published tables."""
+    from sojourn import show
+
+    rows = _open(home, store).published()
+    if not rows and not as_json:
+        click.echo("nothing is published yet; begin with: sojourn run webshop FILE")
+        return
+    show.rows(rows, as_json=as_json)
+
+
+@main.command()
+@click.argument("query")
+@_stored
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of rows.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+def sql(query: str, home: str | None, store: str | None, as_json: bool, as_csv: bool) -> None:
+    """Run one read-only QUERY over the published tables (webshop.sessions, sojourn.runs, ...)."""
+    from sojourn import show
+
+    with _open(home, store).query(query) as reader:
+        show.reader(reader, as_json=as_json, as_csv=as_csv)
+
+
+@main.command()
+@click.argument("name", required=False)
+@_stored
+@click.option("--pipeline", metavar="NAME", help="Read this pipeline's tables, of the same shape as the ready one's.")
+@click.option("--json", "as_json", is_flag=True, help="Print the metric's object (or list of rows), unwrapped.")
+def metrics(name: str | None, home: str | None, store: str | None, pipeline: str | None, as_json: bool) -> None:
+    """List the metrics, or work one out from the published tables."""
+    from sojourn import metrics as registry
+    from sojourn import show
+
+    if name is None:
+        known = registry.metrics().values()
+        rows = [{"metric": m.name, "title": m.title, "pipeline": m.pipeline} for m in known]
+        show.rows(rows, as_json=as_json)
+        return
+    value = registry.evaluate(name, _open(home, store), pipeline)
+    show.value(value, as_json=as_json)
+
+
+@main.group()
+def quarantine() -> None:
+    """Records that broke their contract: list or export them."""
+
+
+@quarantine.command("list")
+@_stored
+@click.option("--pipeline", metavar="NAME", help="Only this pipeline's.")
+@click.option("--reason", metavar="REASON", help="Only this reason's.")
+@click.option("--limit", default=50, show_default=True, help="How many at most.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+def quarantine_list(
+    home: str | None, store: str | None, pipeline: str | None, reason: str | None, limit: int, as_json: bool
+) -> None:
+    """Show quarantined records: where, why, and the beginning of the text."""
+    from sojourn import quarantine as quarantined
+    from sojourn import show
+
+    rows = quarantined.listing(_open(home, store), pipeline=pipeline, reason=reason, limit=limit)
+    if not rows and not as_json:
+        click.echo("no quarantined records")
+        return
+    show.rows(rows, as_json=as_json)
+
+
+@quarantine.command("export")
+@_stored
+@click.option("--pipeline", metavar="NAME", help="Only this pipeline's.")
+@click.option("--reason", metavar="REASON", help="Only this reason's.")
+@click.option("-o", "--output", metavar="FILE", default="-", help="JSON lines; - is standard output. [default: -]")
+def quarantine_export(
+    home: str | None, store: str | None, pipeline: str | None, reason: str | None, output: str
+) -> None:
+    """Write all quarantined records, whole, one JSON object a line."""
+    from sojourn import quarantine as quarantined
+
+    quarantined.export(_open(home, store), output, pipeline=pipeline, reason=reason)
+
+
+@main.command()
+@click.argument("pipeline")
+@click.argument("table", required=False)
+@_stored
+@click.option("--out", metavar="DIR", default=".", show_default=True, help="Where to write the files.")
+@click.option("--format", "file_format", type=click.Choice(["csv", "parquet"]), default="csv", show_default=True)
+def export(pipeline: str, table: str | None, home: str | None, store: str | None, out: str, file_format: str) -> None:
+    """Write the published tables of PIPELINE (or one TABLE) as files."""
+    from sojourn import running
+
+    for entry in running.export(pipeline, table, _open(home, store), Path(out), file_format):
+        click.echo(f"{Path(out) / entry['file']}: {entry['rows']} rows")

@@ -1,0 +1,104 @@
+"""The main job on sample data: what `make run` shows.
+
+    python -m sojourn.demo [--folder DIR]
+
+It makes sample files, runs the three ready pipelines over them, prints each ledger and the headline
+numbers, and says what to type next. Every call starts over, so it shows the same each time.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from sojourn import metrics, running, samples, show
+from sojourn.errors import SojournError
+from sojourn.store.base import Store
+from sojourn.store.embedded import Embedded
+
+FOLDER = Path("sojourn-demo")
+LINES = {"webshop": 20_000, "activity": 5_000, "pageviews": 5_000}
+SEED = 1
+
+QUERIES = {
+    "Pages with the most views": """
+        select url, views, users, sessions, bounces
+        from pageviews.pages order by views desc, url limit 5""",
+    "Busiest hours": """
+        select time_bucket, cast(sum(activity_count) as bigint) as events
+        from activity.hourly_activity group by time_bucket order by events desc, time_bucket limit 5""",
+    "Most frequent steps from page to page": """
+        select from_page, to_page, activity, transitions, users
+        from activity.transitions order by transitions desc, from_page, to_page, activity limit 5""",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Show the main job in the folder that the arguments name; gives the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m sojourn.demo", description="The main job on sample data.")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="where to do it (default: %(default)s)")
+    folder = parser.parse_args(arguments).folder
+    try:
+        demonstrate(folder)
+    except SojournError as error:
+        print(f"error: {error.message} [{error.code}]", file=sys.stderr)
+        return error.exit_status
+    except OSError as error:
+        print(f"error: cannot use the folder {folder}: {error.strerror or error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def demonstrate(folder: Path) -> None:
+    """Make the samples in *folder*, run every pipeline over its own, and show what came out."""
+    folder.mkdir(parents=True, exist_ok=True)
+    store = Embedded((folder / "home").absolute())
+    for pipeline, lines in LINES.items():
+        sample = folder / f"{pipeline}.jsonl"
+        print(f"\nMaking {sample}: {lines:,} lines, some of them broken on purpose.", flush=True)
+        samples.write(pipeline, sample, lines=lines, seed=SEED)
+        options = running.options(mode="replace", memory=None, limit=None)
+        running.run(pipeline, [str(sample)], store, options, as_json=False)
+    headlines(store)
+    print("\nWhat to type next:")
+    for remark, command in next_steps(folder):
+        print(f"\n  # {remark}\n  {command}")
+
+
+def headlines(store: Store) -> None:
+    """Print every metric, then the queries."""
+    for name, metric in metrics.metrics().items():
+        print(f"\n{metric.title}")
+        show.value(metrics.evaluate(name, store), as_json=False)
+    for title, sql in QUERIES.items():
+        print(f"\n{title}")
+        with store.query(sql) as reader:
+            show.rows(reader.read_all().to_pylist(), as_json=False)
+
+
+def next_steps(folder: Path) -> list[tuple[str, str]]:
+    """Commands that work as they are after `demonstrate`, each with what it shows."""
+    sojourn = Path(sys.executable).with_name("sojourn")
+    if sojourn.is_relative_to(Path.cwd()):
+        sojourn = sojourn.relative_to(Path.cwd())
+    home = f"--home {folder / 'home'}"
+    return [
+        ("which records were refused, and why", f"{sojourn} quarantine list {home} --limit 5"),
+        (
+            "the same file again: every record is a duplicate, and the tables stay as they are",
+            f"{sojourn} run webshop {folder / 'webshop.jsonl'} {home}",
+        ),
+        (
+            "a question of your own",
+            f'{sojourn} sql {home} "select * from webshop.sessions order by orders desc, session_id limit 2"',
+        ),
+        ("the tables as CSV files", f"{sojourn} export activity {home} --out {folder / 'tables'}"),
+        (
+            "a pipeline for a file of your own (here: one of the samples)",
+            f"{sojourn} init {folder / 'pageviews.jsonl'} --output {folder / 'mine.toml'} --force",
+        ),
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,176 @@
+"""The door to DuckDB: connections with limits, building a snapshot, and a person's read-only queries."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from sojourn.engines.plans import plan
+from sojourn.errors import SojournError, UsageError
+from sojourn.pipeline import Pipeline
+
+DEFAULT_MEMORY = 640_000_000
+"""Bytes for a whole run where `--memory` says nothing."""
+
+_PROCESS = 130_000_000  # Python, Arrow and DuckDB themselves, before the first row
+_LEAST = 90_000_000
+_INSTANTS = {"sessions": ("started_at", "ended_at"), "user_activity": ("time_stamp",)}
+
+Connection = duckdb.DuckDBPyConnection
+
+
+@dataclass(frozen=True)
+class EventFile:
+    """A landed Parquet file; *part* numbers this run's, and is None for those of earlier runs."""
+
+    path: Path
+    part: int | None = None
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a snapshot holds: events in all, rows by table, and `(duplicate, conflicting)` by new part."""
+
+    events: int
+    tables: dict[str, int]
+    duplicates: dict[int, tuple[int, int]]
+
+
+@contextmanager
+def connect(memory: int | None = None, spill: Path | None = None) -> Iterator[Connection]:
+    """An in-memory DuckDB in UTC that never looks for extensions; DuckDB's errors come out as ours."""
+    connection = duckdb.connect(
+        config={
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": True,
+            "threads": os.cpu_count() or 1,
+        }
+    )
+    try:
+        connection.execute("set TimeZone = 'UTC'")
+        if memory is not None:
+            limit = max(_LEAST, memory - _PROCESS)
+            connection.execute(f"set memory_limit = '{limit}B'")
+        if spill is not None:
+            connection.execute(f"set temp_directory = {quote(str(spill))}")
+        yield connection
+    except duckdb.OutOfMemoryException as error:
+        raise SojournError(
+            "memory", f"the memory is not enough; give more with --memory ({_first_line(error)})"
+        ) from error
+    except duckdb.IOException as error:
+        raise SojournError("io", f"reading or writing failed: {_first_line(error)}") from error
+    finally:
+        connection.close()
+
+
+def build(pipeline: Pipeline, files: list[EventFile], snapshot: Path, memory: int | None, spill: Path) -> Built:
+    """Compute every table of *pipeline* over *files* into the DuckDB file *snapshot*."""
+    steps = dict(plan(pipeline))
+    with connect(memory or DEFAULT_MEMORY, spill) as connection:
+        connection.execute(f"attach {quote(str(snapshot))} as snapshot")
+        connection.execute("use snapshot")
+        _landed(connection, pipeline, files)
+        if "repeated" in steps:
+            connection.execute(f"create temp table repeated as {steps.pop('repeated')}")
+        duplicates = _duplicates(connection, steps.pop("duplicates", None))
+        connection.execute(f"create temp table events as {steps.pop('events')}")
+        rows = {name: _create(connection, name, sql) for name, sql in steps.items()}
+        events = _number(connection, "select count(*) from events")
+        connection.execute("use memory")
+        connection.execute("detach snapshot")
+    return Built(events, rows, duplicates)
+
+
+@contextmanager
+def attached(snapshots: Mapping[str, Path]) -> Iterator[Connection]:
+    """A connection with each snapshot attached read-only under its pipeline's name."""
+    with connect() as connection:
+        for name, path in snapshots.items():
+            connection.execute(f"attach {quote(str(path))} as {identifier(name)} (read_only)")
+        yield connection
+
+
+def lock_down(connection: Connection, readable: list[Path]) -> None:
+    """Let *connection* read what is attached and the files *readable*, and nothing else, for good."""
+    connection.execute("set allowed_paths = $1", [[str(path) for path in readable]])
+    connection.execute("set enable_external_access = false")
+    connection.execute("set lock_configuration = true")
+
+
+def select(connection: Connection, sql: str) -> duckdb.DuckDBPyRelation:
+    """The result of a person's one read-only statement; a mistake in it is a `UsageError`."""
+    try:
+        statements = connection.extract_statements(sql)
+        if len(statements) != 1 or statements[0].type not in (
+            duckdb.StatementType.SELECT,
+            duckdb.StatementType.EXPLAIN,
+        ):
+            raise UsageError("not_a_query", "only one SELECT (or EXPLAIN, DESCRIBE, SHOW) can be run here")
+        return connection.sql(sql)
+    except duckdb.PermissionException as error:
+        raise UsageError(
+            "not_allowed", f"the query reads outside the published tables: {_first_line(error)}"
+        ) from error
+    except duckdb.Error as error:
+        raise UsageError("bad_query", f"the query does not run: {_first_line(error)}") from error
+
+
+def quote(text: str) -> str:
+    """*text* as an SQL string."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def identifier(name: str) -> str:
+    """*name* as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _landed(connection: Connection, pipeline: Pipeline, files: list[EventFile]) -> None:
+    """The relations that plans read: `landed`, and `parts` with the part of each record."""
+    fields = ", ".join(identifier(name) for name in pipeline.events.fields)
+    if not files:
+        kinds = {"integer": "bigint", "number": "double", "boolean": "boolean", "time": "bigint"}
+        columns = ", ".join(
+            f"null::{kinds.get(field.type, 'varchar')} as {identifier(name)}"
+            for name, field in pipeline.events.fields.items()
+        )
+        connection.execute(f"create temp view landed as select {columns} where false")
+        connection.execute("create temp view parts as select *, 0::bigint as part, true as is_new from landed")
+        return
+    names = ", ".join(quote(str(file.path)) for file in files)
+    connection.execute("create temp table numbered (filename varchar, part bigint)")
+    connection.executemany("insert into numbered values ($1, $2)", [[str(file.path), file.part] for file in files])
+    connection.execute(f"create temp view landed as select {fields} from read_parquet([{names}])")
+    connection.execute(
+        f"create temp view parts as select {fields}, coalesce(part, -1) as part, part is not null as is_new "
+        f"from read_parquet([{names}], filename = true) join numbered using (filename)"
+    )
+
+
+def _duplicates(connection: Connection, sql: str | None) -> dict[int, tuple[int, int]]:
+    if sql is None or not _number(connection, "select count(*) from repeated"):
+        return {}
+    return {part: (int(copies), int(conflicting)) for part, copies, conflicting in connection.execute(sql).fetchall()}
+
+
+def _create(connection: Connection, name: str, sql: str) -> int:
+    """Make one published table: instants become timestamps (UTC), wide sums ordinary integers."""
+    kinds = {row[0]: row[1] for row in connection.execute(f"describe {sql}").fetchall()}
+    replaced = [f"make_timestamp({column}) as {column}" for column in _INSTANTS.get(name, ())]
+    replaced += [f"{column}::bigint as {column}" for column, kind in kinds.items() if kind == "HUGEINT"]
+    columns = f"* replace ({', '.join(replaced)})" if replaced else "*"
+    connection.execute(f"create table {identifier(name)} as select {columns} from ({sql})")
+    return _number(connection, f"select count(*) from {identifier(name)}")
+
+
+def _number(connection: Connection, sql: str) -> int:
+    row = connection.execute(sql).fetchone()
+    return int(row[0]) if row is not None else 0
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0]

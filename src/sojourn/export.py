@@ -1,0 +1,136 @@
+"""Exports: published tables as files that a person or another program takes away."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from sojourn import quarantine
+from sojourn.engines import duckdb as engine
+from sojourn.errors import UsageError
+from sojourn.pipeline import Csv, Pipeline
+
+ORDER: dict[str, tuple[str, ...] | None] = {
+    "sessions": ("actor", "session_number", "session_id"),
+    "session_durations_by_referrer": ("referrer",),
+    "user_activity": None,  # made in the total order of events, which is more than its columns tell
+    "hourly_activity": ("time_bucket", "url_level1", "url_level2", "activity"),
+    "transitions": ("from_page", "to_page", "activity"),
+    "pages": ("url",),
+}
+"""The order of each table's rows in files."""
+
+_ISO = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
+@dataclass
+class Export:
+    """Files made beside their place, to be moved there when the run is published."""
+
+    folder: Path | None = None
+    staged: Path | None = None
+    names: list[str] = field(default_factory=list)
+
+    def put_in_place(self) -> None:
+        """Replace the files of an earlier export by these."""
+        if self.folder is None or self.staged is None:
+            return
+        for name in _earlier(self.folder):
+            if name not in self.names:
+                (self.folder / name).unlink(missing_ok=True)
+        for name in self.names:
+            (self.staged / name).replace(self.folder / name)
+        shutil.rmtree(self.staged, ignore_errors=True)
+
+
+def stage(
+    pipeline: Pipeline,
+    run_id: str,
+    snapshot: Path,
+    quarantined: Path | None,
+    folder: Path | None,
+    file_format: str,
+) -> Export:
+    """Write every table of *snapshot*, the manifest and the quarantine beside *folder*'s files."""
+    if folder is None:
+        return Export()
+    export = Export(folder, folder / f".sojourn-{run_id}")
+    try:
+        export.staged.mkdir(parents=True)  # type: ignore[union-attr] # just made
+    except OSError as error:
+        raise UsageError("out_unusable", f"cannot write to {folder}: {error.strerror}") from error
+    assert export.staged is not None
+    with engine.attached({pipeline.name: snapshot}) as connection:
+        connection.execute(f"use {engine.identifier(pipeline.name)}")
+        queries = {name: _ordered(name, "rowid") for name in pipeline.tables}
+        written = write_tables(connection, queries, pipeline, export.staged, file_format)
+    quarantine.write_jsonl(quarantined, export.staged / "quarantine.jsonl")
+    manifest = {"pipeline": pipeline.name, "run_id": run_id, "tables": written}
+    (export.staged / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+    export.names = [entry["file"] for entry in written.values()] + ["quarantine.jsonl", "manifest.json"]
+    return export
+
+
+def write_tables(
+    connection: engine.Connection,
+    queries: Mapping[str, str],
+    pipeline: Pipeline,
+    folder: Path,
+    file_format: str,
+) -> dict[str, dict[str, Any]]:
+    """Write the result of each query as `<table>.<format>`; file, rows, bytes and SHA-256 of each."""
+    return {
+        name: write_table(connection, query, folder / f"{name}.{file_format}", pipeline.tables[name].csv)
+        for name, query in queries.items()
+    }
+
+
+def write_table(connection: engine.Connection, query: str, target: Path, conventions: Csv) -> dict[str, Any]:
+    """Write one query's rows in their order, as CSV under *conventions* or as Parquet."""
+    if target.suffix == ".csv":
+        columns = ", ".join(
+            _as_text(name, kind, conventions) for name, kind, *_ in connection.execute(f"describe {query}").fetchall()
+        )
+        query = f"select {columns} from ({query})"
+        how = f"format csv, header true, nullstr {engine.quote(conventions.null)}"
+    else:
+        how = "format parquet, compression zstd"
+    row = connection.execute(f"copy ({query}) to {engine.quote(str(target))} ({how})").fetchone()
+    with target.open("rb") as file:
+        checksum = hashlib.file_digest(file, "sha256").hexdigest()
+    rows = int(row[0]) if row is not None else 0
+    return {"file": target.name, "rows": rows, "bytes": target.stat().st_size, "sha256": checksum}
+
+
+def write_reader(reader: pa.RecordBatchReader, target: Path, conventions: Csv) -> dict[str, Any]:
+    """Write rows that some store gave, in the order they come."""
+    with engine.connect() as connection:
+        connection.register("given", reader)
+        return write_table(connection, "select * from given", target, conventions)
+
+
+def _ordered(name: str, otherwise: str) -> str:
+    keys = ORDER[name]
+    order = ", ".join(f"{key} nulls first" for key in keys) if keys else otherwise
+    return f"select * from {name} order by {order}"
+
+
+def _as_text(name: str, kind: str, conventions: Csv) -> str:
+    column = engine.identifier(name)
+    if kind.startswith("TIMESTAMP"):
+        return f"strftime({column}, {engine.quote(conventions.time or _ISO)}) as {column}"
+    return column
+
+
+def _earlier(folder: Path) -> list[str]:
+    """Names of the files that an earlier export left in *folder*, by its manifest."""
+    try:
+        manifest = json.loads((folder / "manifest.json").read_bytes())
+        return [Path(entry["file"]).name for entry in manifest["tables"].values()]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return []

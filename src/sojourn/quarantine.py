@@ -1,0 +1,100 @@
+"""Quarantine: every record that broke its contract, whole, with where and why."""
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from sojourn.engines import duckdb as engine
+from sojourn.reading.land import Landed, reject_file
+from sojourn.store.base import Store
+
+_JSON_COLUMNS = (
+    "pipeline, run_id, source, file, line, reason, path, value, "
+    "try(decode(raw)) as raw, case when try(decode(raw)) is null then to_base64(raw) end as raw_base64"
+)
+
+
+def gather(landed: Landed, pipeline: str, run_id: str, folder: Path) -> Path | None:
+    """All rejects of a run as one Parquet file with `sojourn.quarantine`'s columns; None without any.
+
+    Readers count lines within their own range; here they become lines of the file.
+    """
+    refused = [part for part in landed.parts if part.rejects]
+    if not refused:
+        return None
+    before, contents = landed.lines_before(), landed.contents()
+    target = folder / "quarantine.parquet"
+    with engine.connect(spill=folder / "spill") as connection:
+        connection.execute("create table origin (filename varchar, file varchar, content varchar, before bigint)")
+        connection.executemany(
+            "insert into origin values ($1, $2, $3, $4)",
+            [
+                [
+                    str(landed.folder / reject_file(part.number)),
+                    landed.inputs[part.input_number].name,
+                    contents[part.input_number],
+                    before[part.number],
+                ]
+                for part in refused
+            ],
+        )
+        names = ", ".join(engine.quote(str(landed.folder / reject_file(part.number))) for part in refused)
+        connection.execute(
+            f"copy (select {engine.quote(pipeline)} as pipeline, 'events' as source, file, content, "
+            f"line + before as line, reason, path, value, raw, {engine.quote(run_id)} as run_id "
+            f"from read_parquet([{names}], filename = true) join origin using (filename)) "
+            f"to {engine.quote(str(target))} (format parquet, compression zstd)"
+        )
+    return target
+
+
+def write_jsonl(quarantined: Path | None, target: Path) -> None:
+    """The records in *quarantined* as JSON, one object a line; text that is not UTF-8 stands in `raw_base64`."""
+    target.write_bytes(b"")
+    if quarantined is None:
+        return
+    with engine.connect() as connection:
+        connection.execute(
+            f"copy (select {_JSON_COLUMNS} from read_parquet({engine.quote(str(quarantined))}) order by file, line) "
+            f"to {engine.quote(str(target))} (format json)"
+        )
+
+
+def listing(store: Store, *, pipeline: str | None, reason: str | None, limit: int) -> list[dict[str, Any]]:
+    """The first *limit* quarantined records, with the beginning of their text."""
+    columns = "run_id, pipeline, file, line, reason, path, value, raw"
+    where = _where(pipeline, reason)
+    sql = f"select {columns} from sojourn.quarantine {where} order by pipeline, file, line limit {limit}"
+    with store.query(sql) as reader:
+        rows: list[dict[str, Any]] = reader.read_all().to_pylist()
+    return [{**row, "raw": _beginning(row["raw"])} for row in rows]
+
+
+def export(store: Store, output: str, *, pipeline: str | None, reason: str | None) -> None:
+    """Write quarantined records whole, one JSON object a line, to a file or ``-``."""
+    sql = f"select * from sojourn.quarantine {_where(pipeline, reason)} order by pipeline, file, line"
+    with store.query(sql) as reader, tempfile.TemporaryDirectory(prefix="sojourn-") as folder:
+        whole = Path(folder) / "quarantine.parquet"
+        with pq.ParquetWriter(whole, reader.schema) as writer:
+            for batch in reader:
+                writer.write_batch(batch)
+        target = Path(folder) / "quarantine.jsonl" if output == "-" else Path(output)
+        write_jsonl(whole, target)
+        if output == "-":
+            with target.open("rb") as file:
+                shutil.copyfileobj(file, sys.stdout.buffer)
+
+
+def _where(pipeline: str | None, reason: str | None) -> str:
+    wanted = {"pipeline": pipeline, "reason": reason}
+    conditions = [f"{name} = {engine.quote(value)}" for name, value in wanted.items() if value is not None]
+    return f"where {' and '.join(conditions)}" if conditions else ""
+
+
+def _beginning(raw: bytes) -> str:
+    text = raw[:200].decode("utf-8", "backslashreplace")
+    return text if len(raw) <= 200 else f"{text}..."

@@ -1,0 +1,1 @@
+"""Reading: ranges of bytes and a contract in, landed events, rejects and counts out."""

@@ -1,0 +1,102 @@
+"""What every reader gives for a block of records, and the steps that all of them share."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sojourn.ledger import Ledger
+from sojourn.pipeline import Field, Source
+from sojourn.reading.judge import Reject, Value
+
+ARROW_TYPES: dict[str, pa.DataType] = {
+    "text": pa.string(),
+    "integer": pa.int64(),
+    "number": pa.float64(),
+    "boolean": pa.bool_(),
+    "time": pa.int64(),  # epoch microseconds: no engine ever reads a zone
+}
+REJECTS = pa.schema(
+    [
+        ("line", pa.int64()),
+        ("reason", pa.string()),
+        ("path", pa.string()),
+        ("value", pa.string()),
+        ("raw", pa.binary()),
+    ]
+)
+"""Rejects of a block; *line* counts from 1 within the block."""
+
+
+@dataclass
+class Block:
+    """What one block gave: events as a table, rejects, counts, and how many lines it had."""
+
+    events: pa.Table
+    rejects: pa.Table
+    ledger: Ledger
+    lines: int
+
+
+@dataclass
+class Judged:
+    """Verdicts of the exact judgement: values of events, and rejects with line and raw text."""
+
+    events: list[tuple[Value, ...]] = field(default_factory=list)
+    rejects: list[tuple[int, str, str, str | None, bytes]] = field(default_factory=list)
+
+    def add(self, verdict: tuple[Value, ...] | Reject, line: int, raw: bytes) -> None:
+        """Take one verdict on the record at *line*."""
+        if isinstance(verdict, Reject):
+            self.rejects.append((line, *verdict, raw))
+        else:
+            self.events.append(verdict)
+
+
+def landed_schema(source: Source) -> pa.Schema:
+    """The columns of landed events: the pipeline's fields in declared order."""
+    return pa.schema([(name, ARROW_TYPES[declared.type]) for name, declared in source.fields.items()])
+
+
+def unknown_values(column: pa.Array, declared: Field) -> set[int]:
+    """Positions of values outside the field's stated enumeration."""
+    if not declared.values:
+        return set()
+    known = pc.is_in(column, value_set=pa.array(declared.values, column.type))
+    return set(pc.indices_nonzero(pc.and_(column.is_valid(), pc.invert(known))).to_pylist())
+
+
+def finish(arrays: list[pa.Array], doubtful: set[int], judged: Judged, blank: int, lines: int, source: Source) -> Block:
+    """A block from fast columns (without their *doubtful* rows) and what was judged exactly."""
+    schema = landed_schema(source)
+    table = pa.Table.from_arrays(arrays, schema=schema)
+    if doubtful:
+        keep = [row not in doubtful for row in range(table.num_rows)]
+        table = table.filter(pa.array(keep, pa.bool_()))
+    if judged.events:
+        table = pa.concat_tables([table, _table(judged.events, schema)])
+    rejects = _table(judged.rejects, REJECTS)
+    ledger = Ledger(read=lines - blank, blank=blank)
+    ledger.quarantined.update(reject[1] for reject in judged.rejects)
+    return Block(_kept(table, source, ledger), rejects, ledger, lines)
+
+
+def _kept(table: pa.Table, source: Source, ledger: Ledger) -> pa.Table:
+    """The table without what a drop rule sets aside, which the ledger counts."""
+    if "anonymous" not in source.drop:
+        return table
+    actor = table["actor"]
+    known = actor.is_valid()
+    if actor.type == pa.string():
+        known = pc.and_kleene(known, pc.not_equal(actor, ""))
+    kept = table.filter(known)
+    if kept.num_rows < table.num_rows:
+        ledger.dropped["anonymous"] += table.num_rows - kept.num_rows
+    return kept
+
+
+def _table(rows: list[Any], schema: pa.Schema) -> pa.Table:
+    by_column = zip(*rows, strict=True) if rows else [[] for _ in schema]
+    arrays = [pa.array(values, kind) for values, kind in zip(by_column, schema.types, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=schema)

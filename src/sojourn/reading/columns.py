@@ -1,0 +1,192 @@
+"""Whole columns of decoded values to Arrow, with the positions that need the exact judgement.
+
+Each function agrees with `reading.judge` wherever it gives a value; where it is not sure it gives
+null and names the position as doubtful.
+"""
+
+import re
+from collections.abc import Callable
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sojourn import times
+from sojourn.reading.judge import Contract
+
+_SMALL = 256
+_DAY = r"(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
+_CLOCK = r"(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d"
+_ISO = rf"^(?P<local>(?:[1-9]\d\d\d|0[1-9]\d\d)-{_DAY}[T ]{_CLOCK}(?:\.\d{{1,9}})?)(?P<zone>Z|[+-]\d\d(?::?\d\d)?)?$"
+_LOCAL = re.compile(r"\(\?P<([YmdHMSf])>")
+
+Doubtful = set[int]
+Cast = Callable[[pa.Array], pa.Array]
+
+
+def text(values: list[object]) -> tuple[pa.Array, Doubtful]:
+    """A text column from str, int and None; an int becomes its digits."""
+    try:
+        return pa.array(values, pa.string()), set()
+    except (pa.ArrowTypeError, pa.ArrowInvalid):
+        pass
+    # msgspec reads -0 as 0, whose own digits are lost
+    doubtful = {at for at, value in enumerate(values) if value == 0} if 0 in values else set()
+    try:
+        return pa.array(values, pa.int64()).cast(pa.string()), doubtful
+    except (pa.ArrowTypeError, pa.ArrowInvalid, OverflowError):
+        digits = [value if value is None or isinstance(value, str) else str(value) for value in values]
+        return pa.array(digits, pa.string()), doubtful
+
+
+def integer(values: list[object]) -> tuple[pa.Array, Doubtful]:
+    """An integer column; what lies outside 64 bits is doubtful."""
+    try:
+        return pa.array(values, pa.int64()), set()
+    except (OverflowError, pa.ArrowInvalid):
+        fits = [value if isinstance(value, int) and -(1 << 63) <= value < 1 << 63 else None for value in values]
+        return pa.array(fits, pa.int64()), _lost(values, fits)
+
+
+def number(values: list[object]) -> tuple[pa.Array, Doubtful]:
+    """A column of doubles; infinities are doubtful."""
+    column = pa.array(values, pa.float64())
+    return column, _positions(pc.invert(pc.is_finite(column)))
+
+
+def boolean(values: list[object]) -> tuple[pa.Array, Doubtful]:
+    """A column of booleans."""
+    return pa.array(values, pa.bool_()), set()
+
+
+def instants(
+    values: list[object] | pa.Array, formats: tuple[str, ...], contract: Contract
+) -> tuple[pa.Array, Doubtful]:
+    """A column of epoch microseconds from text (or from integers, for epoch formats)."""
+    if not formats or formats == ("iso",):
+        cast = _iso(contract)
+    elif len(formats) == 1 and formats[0] in times.EPOCH_UNITS:
+        cast = _epoch(times.EPOCH_UNITS[formats[0]])
+    elif len(formats) == 1:
+        cast = _pattern(formats[0], contract)
+    else:  # several formats: the exact judgement tries them in turn
+        cast = lambda column: pa.nulls(len(column), pa.int64())  # noqa: E731 - as short as the others
+    try:
+        column = values if isinstance(values, pa.Array) else pa.array(values)
+        read = cast(column) if column.type in (pa.string(), pa.int64()) else pa.nulls(len(values), pa.int64())
+    except (pa.ArrowTypeError, pa.ArrowInvalid, OverflowError):
+        column, read = (
+            pa.array([value is not None or None for value in values]),
+            pa.nulls(len(values), pa.int64()),
+        )
+    return read, _positions(pc.and_(column.is_valid(), read.is_null()))
+
+
+def from_text(column: pa.Array, kind: str) -> tuple[pa.Array, Doubtful]:
+    """A text column of CSV as integer, number or boolean; whatever is not plainly one is doubtful."""
+    if kind == "integer":
+        plain = pc.match_substring_regex(column, r"^-?[0-9]{1,18}$")
+        read = pc.if_else(plain, column, None).cast(pa.int64())
+    elif kind == "number":
+        plain = pc.match_substring_regex(column, r"^-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,14})?$")
+        read = pc.if_else(plain, column, None).cast(pa.float64())
+    else:
+        lowered = pc.ascii_lower(column)
+        read = pc.if_else(
+            pc.is_in(lowered, pa.array(["true", "t", "1"])),
+            True,
+            pc.if_else(pc.is_in(lowered, pa.array(["false", "f", "0"])), False, None),
+        )
+    return read, _positions(pc.and_(column.is_valid(), read.is_null()))
+
+
+def _iso(contract: Contract) -> Cast:
+    def cast(column: pa.Array) -> pa.Array:
+        if column.type != pa.string():
+            return pa.nulls(len(column), pa.int64())
+        if contract.source.timezone == "UTC" and (plain := _plain_utc(column)) is not None:
+            return plain
+        if len(column) > _SMALL and contract.source.timezone == "UTC":
+            middle = len(column) // 2
+            return pa.concat_arrays([cast(column[:middle]), cast(column[middle:])])
+        return _by_parts(column, contract)
+
+    return cast
+
+
+def _plain_utc(column: pa.Array) -> pa.Array | None:
+    """The column when all of it is ISO text of one kind: without offset, or all with Z."""
+    lengths = pc.min_max(pc.binary_length(column))
+    zulu = pc.all(pc.ends_with(column, "Z")).as_py()
+    if lengths["max"].as_py() is None:
+        return pa.nulls(len(column), pa.int64())
+    if lengths["min"].as_py() < 19 + bool(zulu) or lengths["max"].as_py() > 26 + bool(zulu):
+        return None
+    try:
+        local = pc.utf8_slice_codeunits(column, 0, -1) if zulu else column
+        read = local.cast(pa.timestamp("us")).cast(pa.int64())
+    except pa.ArrowInvalid:
+        return None
+    return read if pc.min(read).as_py() >= times.FIRST else None
+
+
+def _by_parts(column: pa.Array, contract: Contract) -> pa.Array:
+    """Local time and offset apart, for text of mixed kinds; what does not match is null."""
+    parts = pc.extract_regex(column, _ISO)
+    local = pc.utf8_slice_codeunits(pc.struct_field(parts, "local"), 0, 26).cast(pa.timestamp("us"))
+    zones = pc.struct_field(parts, "zone").dictionary_encode()
+    shift = [times.offset_seconds(zone) if zone else None for zone in zones.dictionary.to_pylist()]
+    shifts = pc.take(pa.array(shift, pa.int64()), zones.indices)
+    offset = pc.subtract(local.cast(pa.int64()), pc.multiply(shifts, 1_000_000))
+    bare = pc.equal(pc.struct_field(parts, "zone"), "")
+    read = pc.if_else(bare, _to_utc(local, contract), offset)
+    return pc.if_else(pc.and_(pc.greater_equal(read, times.FIRST), pc.less_equal(read, times.LAST)), read, None)
+
+
+def _to_utc(local: pa.Array, contract: Contract) -> pa.Array:
+    """Local times in the source's zone; those around a change of clocks are null (doubtful)."""
+    if contract.source.timezone == "UTC":
+        return local.cast(pa.int64())
+    try:
+        zone = contract.source.timezone
+        early = pc.assume_timezone(local, zone, ambiguous="earliest", nonexistent="earliest")
+        late = pc.assume_timezone(local, zone, ambiguous="latest", nonexistent="latest")
+    except pa.ArrowInvalid:  # no zone data in this Arrow: the exact judgement has its own
+        return pa.nulls(len(local), pa.int64())
+    return pc.if_else(pc.equal(early, late), early.cast(pa.int64()), None)
+
+
+def _pattern(pattern: str, contract: Contract) -> Cast:
+    """A fixed-width strptime pattern, turned into ISO text by one regular expression."""
+    regex = times.pattern_regex(pattern).pattern
+    names = re.findall(r"\(\?P<(\w)>", regex)
+    simple = {"Y", "H", "M", "S"} <= set(names) and "z" not in names
+    group = {name: f"\\{at}" for at, name in enumerate(names, 1)}
+    unnamed = f"^{re.sub(_LOCAL, '(', regex)}$"
+
+    def cast(column: pa.Array) -> pa.Array:
+        if not simple or column.type != pa.string():
+            return pa.nulls(len(column), pa.int64())
+        iso = "{Y}-{m}-{d}T{H}:{M}:{S}".format(**group) + (f".{group['f']}" if "f" in group else "")
+        known = pc.match_substring_regex(column, unnamed)
+        return _iso(contract)(pc.if_else(known, pc.replace_substring_regex(column, unnamed, iso), None))
+
+    return cast
+
+
+def _epoch(places: int) -> Cast:
+    def cast(column: pa.Array) -> pa.Array:
+        if column.type != pa.int64():
+            return pa.nulls(len(column), pa.int64())
+        fits = pc.and_(pc.greater_equal(column, 0), pc.less_equal(column, times.LAST // 10**6 * 10**places))
+        safe = pc.if_else(fits, column, None)
+        return pc.multiply(safe, 10 ** (6 - places)) if places <= 6 else pc.divide(safe, 10 ** (places - 6))
+
+    return cast
+
+
+def _lost(before: list[object], after: list[int | None]) -> Doubtful:
+    return {at for at, (old, new) in enumerate(zip(before, after, strict=True)) if old is not None and new is None}
+
+
+def _positions(mask: pa.Array) -> Doubtful:
+    return set(pc.indices_nonzero(mask).to_pylist())

@@ -1,0 +1,273 @@
+"""Landing: many readers turn tasks into Parquet files of events and of rejects."""
+
+import gc
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field, replace
+from itertools import chain, islice
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import xxhash
+
+from sojourn.errors import SojournError, UsageError
+from sojourn.ledger import Ledger
+from sojourn.pipeline import Source
+from sojourn.reading.block import REJECTS, Block
+from sojourn.reading.csv import CsvLines, header_of
+from sojourn.reading.jsonl import JsonLines
+from sojourn.reading.parquet import ParquetRows
+from sojourn.reading.sources import Input, Task, digest, first_line, refuse_documents, tasks, units
+
+BLOCK = 512 << 10
+"""Lines are decoded about this many bytes at a time: what a block needs stays in the processor's cache."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one task gave. *rows* events lie in the file named after the task, if any."""
+
+    number: int
+    input_number: int
+    bytes_in: int
+    ledger: Ledger
+    lines: int
+    rows: int
+    rejects: int
+    digests: bytes
+
+
+@dataclass
+class Landed:
+    """All parts of a run's inputs in the order of the content, and the folder they lie in."""
+
+    folder: Path
+    inputs: list[Input]
+    parts: list[Part] = field(default_factory=list)
+
+    def ledgers(self) -> list[Ledger]:
+        """What each input's records came to, as far as reading can tell."""
+        ledgers = [Ledger() for _ in self.inputs]
+        for part in self.parts:
+            ledgers[part.input_number].add(part.ledger)
+        return ledgers
+
+    def contents(self) -> list[str]:
+        """A digest of each input's content."""
+        whole = [xxhash.xxh3_128() for _ in self.inputs]
+        for part in self.parts:
+            whole[part.input_number].update(part.digests)
+        return [digest.hexdigest() for digest in whole]
+
+    def lines_before(self) -> dict[int, int]:
+        """Part number -> lines of its input that come before it."""
+        counts, before = [0] * len(self.inputs), {}
+        for part in self.parts:
+            before[part.number] = counts[part.input_number]
+            counts[part.input_number] += part.lines
+        return before
+
+
+def land(inputs: list[Input], source: Source, folder: Path, *, progress: Callable[[int], None]) -> Landed:
+    """Read *inputs* into Parquet files in *folder*; *progress* is told the bytes as they are done."""
+    workers = max(1, os.cpu_count() or 1)
+    todo: Iterator[Task]
+    if source.format == "parquet":
+        todo = (Task(at, at, given, 0, given.size) for at, given in enumerate(_files_only(inputs)))
+    elif source.format == "csv":
+        todo = _with_headers(tasks(inputs, workers), source)
+    else:
+        for given in inputs:
+            refuse_documents(given)
+        todo = tasks(inputs, workers)
+    landed = Landed(folder, inputs)
+    folder.mkdir(parents=True, exist_ok=True)
+    first = list(islice(todo, 2))
+    if len(first) < 2:
+        _begin(source, folder)
+        results: Iterator[Part] = map(read_task, first)
+    else:
+        results = _in_processes(chain(first, todo), source, folder, workers)
+    for part in results:
+        landed.parts.append(part)
+        progress(part.bytes_in)
+    landed.parts.sort(key=lambda part: part.number)
+    return landed
+
+
+def event_file(number: int) -> str:
+    """The name of the file with the events of task *number*."""
+    return f"part-{number:06d}.parquet"
+
+
+def reject_file(number: int) -> str:
+    """The name of the file with the rejects of task *number*."""
+    return f"rejects-{number:06d}.parquet"
+
+
+def read_task(task: Task) -> Part:
+    """Read one task in this process, which `_begin` has made ready."""
+    ledger, lines, rows, rejects = Ledger(), 0, 0, 0
+    digests = bytearray(task.digests)
+    events = _Writer(_reader.schema, _folder / event_file(task.number), "snappy")
+    refused = _Writer(REJECTS, _folder / reject_file(task.number), "zstd")
+    for fresh, skipped, read in _blocks(task):
+        digests += fresh
+        lines += skipped
+        if read is None:
+            continue
+        if read.rejects.num_rows:
+            moved = pc.add(read.rejects["line"], lines)
+            refused.write(read.rejects.set_column(0, "line", moved))
+        events.write(read.events)
+        ledger.add(read.ledger)
+        lines += read.lines
+        rows += read.events.num_rows
+        rejects += read.rejects.num_rows
+    events.close()
+    refused.close()
+    return Part(task.number, task.input_number, task.bytes_in, ledger, lines, rows, rejects, bytes(digests))
+
+
+class _Writer:
+    """A Parquet file that comes into being with its first row; small tables are gathered into row groups."""
+
+    def __init__(self, schema: pa.Schema, path: Path, compression: str) -> None:
+        self.schema, self.path, self.compression = schema, path, compression
+        self.file: pq.ParquetWriter | None = None
+        self.waiting: list[pa.Table] = []
+
+    def write(self, table: pa.Table) -> None:
+        if table.num_rows == 0:
+            return
+        self.waiting.append(table)
+        if sum(waiting.nbytes for waiting in self.waiting) > 16 << 20:
+            self._flush()
+
+    def close(self) -> None:
+        self._flush()
+        if self.file is not None:
+            self.file.close()
+
+    def _flush(self) -> None:
+        if not self.waiting:
+            return
+        if self.file is None:
+            words = [name for name in self.schema.names if name != "event_id"]  # ids do not repeat
+            self.file = pq.ParquetWriter(
+                self.path,
+                self.schema,
+                compression=self.compression,
+                use_dictionary=words,
+                write_statistics=False,
+            )
+        self.file.write_table(pa.concat_tables(self.waiting))
+        self.waiting = []
+
+
+Reader = JsonLines | CsvLines | ParquetRows
+_READERS: dict[str, type[Reader]] = {"jsonl": JsonLines, "csv": CsvLines, "parquet": ParquetRows}
+_reader: Reader
+_folder: Path
+
+
+def _begin(source: Source, folder: Path) -> None:
+    """Make this process ready to read tasks: one contract, one folder."""
+    global _reader, _folder  # noqa: PLW0603 - a pool's initializer has no other place to put it
+    _reader = _READERS[source.format](source)
+    _folder = folder
+
+
+def _begin_process(source: Source, folder: Path) -> None:
+    gc.disable()  # decoded records hold no cycles; looking for some doubles the time
+    pa.set_cpu_count(1)
+    _begin(source, folder)
+
+
+def _in_processes(todo: Iterator[Task], source: Source, folder: Path, workers: int) -> Iterator[Part]:
+    """Parts as they are done. At most two tasks a process are under way, so that streams are not read ahead."""
+    method = "fork" if sys.platform == "linux" else "spawn"
+    context = multiprocessing.get_context(method)
+    with ProcessPoolExecutor(workers, context, _begin_process, (source, folder)) as pool:
+        under_way: set[Future[Part]] = {pool.submit(read_task, task) for task in islice(todo, workers * 2)}
+        try:
+            while under_way:
+                done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+                under_way |= {pool.submit(read_task, task) for task in islice(todo, len(done))}
+                for future in done:
+                    yield future.result()
+        except BrokenProcessPool as error:
+            raise SojournError(
+                "reader_died",
+                "a reading process was ended from outside (out of memory?); nothing was published",
+            ) from error
+        finally:
+            for future in under_way:
+                future.cancel()
+
+
+def _blocks(task: Task) -> Iterator[tuple[bytes, int, Block | None]]:
+    """A task's content block by block: digests of its units, lines that are no records, and what was read."""
+    if isinstance(_reader, ParquetRows):
+        assert task.input.path is not None, "checked before"
+        for read in _reader.blocks(task.input.path, task.input.name):
+            yield b"", 0, read
+        for unit, _ in units(task):
+            yield digest(unit) if unit else b"", 0, None
+        return
+    header_line = task.has_header_line
+    for unit, whole_lines in units(task):
+        yield digest(unit) if unit else b"", 0, None
+        for block in _cut(whole_lines):
+            lines = block
+            if header_line:
+                lines = block[block.find(b"\n") + 1 :] if b"\n" in block else b""
+                yield b"", 1, None
+                header_line = False
+            if lines:
+                yield (
+                    b"",
+                    0,
+                    _reader.read(lines, task.header) if isinstance(_reader, CsvLines) else _reader.read(lines),
+                )
+
+
+def _with_headers(todo: Iterator[Task], source: Source) -> Iterator[Task]:
+    """CSV tasks that know their input's columns; a required column that is missing is one clear error."""
+    header: tuple[str, ...] = ()
+    for task in todo:
+        has_line = False
+        if task.start == 0:
+            header, has_line = header_of(first_line(task), source)
+            for name, declared in source.fields.items():
+                if declared.required and declared.keys("csv")[0] not in header:
+                    raise UsageError(
+                        "unknown_column",
+                        f"{task.input.name} has no column {declared.keys('csv')[0]!r} (the field {name}); "
+                        f"its first line names {', '.join(header)}; for files without a header line "
+                        "name the columns in the pipeline: columns = [...]",
+                    )
+        yield replace(task, header=header, has_header_line=has_line)
+
+
+def _files_only(inputs: list[Input]) -> list[Input]:
+    for given in inputs:
+        if given.path is None or given.is_compressed:
+            raise UsageError("not_a_file", f"Parquet is read from uncompressed files only, not from {given.name}")
+    return inputs
+
+
+def _cut(lines: bytes) -> Iterator[bytes]:
+    start = 0
+    while start < len(lines):
+        end = lines.rfind(b"\n", start, start + BLOCK) + 1
+        if end == 0:
+            end = lines.find(b"\n", start) + 1 or len(lines)
+        yield lines[start:end]
+        start = end

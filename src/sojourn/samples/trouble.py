@@ -1,0 +1,106 @@
+"""What is spoiled in a sample on purpose, and the reason that a run has to give for it (semantics 1.2)."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from itertools import islice
+from random import Random
+from typing import NamedTuple
+
+from sojourn.samples.chance import Rnd
+
+BROKEN, COPIED = 0.000_1, 0.003  # shares of a large file; a small one gets more, so that it shows every kind
+
+Edit = Callable[[str, str], str]  # a record and one that came before -> a broken line
+
+
+class Shape(NamedTuple):
+    """How a pipeline's records are made, and where they can be hurt."""
+
+    records: Callable[[Rnd, int], Iterator[str]]
+    has_id: bool  # then records arrive in any order, and a copy may differ
+    required: tuple[str, str]  # names of text fields that a record must have
+    number: str  # the name of a field that holds a number
+    text: str  # the name of a field that holds free text
+    bad_time: str
+    whole: str  # a text that a record must hold to be taken for trouble
+
+
+def _put(field: str, value: str) -> Edit:
+    """Write something else into a field."""
+    old, new = re.compile(rf'"{field}": ("[^"]*"|[^,}}]+)'), f'"{field}": {value}'
+    return lambda line, _: old.sub(lambda _: new, line, count=1)
+
+
+def _swap(old: str, new: str) -> Edit:
+    return lambda line, _: line.replace(old, new, 1)
+
+
+def _breakages(shape: Shape) -> list[tuple[str, Edit]]:
+    """Kinds of broken lines with the reason that each has to get; the first seven show every reason."""
+    one, two = shape.required
+    deep = "[" * 200 + "]" * 200
+    return [
+        ("invalid_json", lambda line, _: line[: len(line) * 2 // 3] + "\n"),  # cut off
+        ("missing_field", _swap('"timestamp":', '"time":')),
+        ("bad_time", _put("timestamp", f'"{shape.bad_time}"')),
+        ("invalid_utf8", _swap(f'"{shape.text}": "', f'"{shape.text}": "Caf\udce9 ')),  # Latin-1
+        ("bad_type", _put(two, f'{{"name": "{two}"}}')),
+        ("not_an_object", lambda _line, _: '["page_view", 17]\n'),
+        ("too_large", lambda line, _: f'{{"deep": {deep}, {line[1:]}'),
+        ("invalid_json", lambda line, before: before[:-1] + line),  # glued
+        ("invalid_json", _put(shape.number, "NaN")),
+        ("missing_field", _swap(f'"{one}":', f'"_{one}":')),
+        ("bad_time", _put("timestamp", '"yesterday"')),
+        ("invalid_json", lambda _line, _: "ERROR worker 7: upstream timed out (110)\n"),
+        ("invalid_json", lambda line, _: line.replace('"', "'")),  # printed, not encoded
+        ("bad_type", _put(one, "true")),
+        ("invalid_json", lambda line, _: "\0" * 64 + line),  # a crash of the file system
+        ("bad_time", _put("timestamp", '"28.04.2022 07:38"')),
+        ("invalid_json", lambda line, _: line[:-2] + ",}\n"),
+        ("not_an_object", lambda _line, _: "null\n"),
+        ("missing_field", lambda _line, _: "{}\n"),
+        ("invalid_json", _put(shape.number, "-Infinity")),
+    ]
+
+
+def _later(line: str, _before: str) -> str:
+    """The same record with another last digit of its time."""
+    return re.sub(r'("timestamp": "[^"]*)([0-9])"', lambda m: f'{m[1]}{(int(m[2]) + 1) % 10}"', line, count=1)
+
+
+def plan(rng: Random, shape: Shape, lines: int) -> list[tuple[int, str, Edit]]:
+    """Where to do what: broken lines, copies of records (one in ten differs from its record), blank lines."""
+    few, kinds = min(24, lines // 20), _breakages(shape)
+    todo = [kinds[number % len(kinds)] for number in range(max(round(lines * BROKEN), few))]
+    todo += [
+        ("conflicting", _later) if shape.has_id and number % 10 == 0 else ("duplicate", lambda line, _: line)
+        for number in range(max(round(lines * COPIED), few))
+    ]
+    todo += [("blank", lambda _line, _: "\n")] * (min(1, few) + lines // 1_000_000)
+    places = sorted(1 + int(rng.random() * lines * 0.95) for _ in todo)
+    rng.shuffle(todo)
+    return [(place, *what) for place, what in zip(places, todo, strict=True)]
+
+
+def spoiled(records: Iterator[str], plan: list[tuple[int, str, Edit]], whole: str, done: Counter[str]) -> Iterator[str]:
+    """The records with the planned trouble, for which only those are taken that hold the text *whole*."""
+    seen, before = 0, ""
+    for place, kind, edit in plan:
+        yield from islice(records, max(0, place - seen))
+        seen = max(seen, place)
+        for record in records:
+            seen += 1
+            if whole in record:
+                yield from _hurt(record, before or record, kind, edit)
+                done.update({kind, "duplicate"} if kind == "conflicting" else {kind})
+                before = record
+                break
+            yield record
+    yield from records
+
+
+def _hurt(record: str, before: str, kind: str, edit: Edit) -> tuple[str, ...]:
+    if kind in {"duplicate", "conflicting", "blank"}:
+        return record, edit(record, before)
+    return (edit(record, before),)

@@ -1,0 +1,35 @@
+"""Opening the store that a command names."""
+
+import os
+import uuid
+from pathlib import Path
+
+from sojourn.errors import UsageError
+from sojourn.store.base import Store, make_folder, write_whole
+from sojourn.store.embedded import Embedded
+
+
+def open_store(home: str | None, url: str | None) -> Store:
+    """The store at *url*, or the embedded one; *home* defaults to `SOJOURN_HOME` or ``./sojourn-data``."""
+    folder = Path(home or os.environ.get("SOJOURN_HOME") or "sojourn-data").absolute()
+    if folder.exists() and not folder.is_dir():
+        raise UsageError("home_unusable", f"the home {folder} is a file; name a folder with --home")
+    if url is None:
+        return Embedded(folder)
+    if not url.startswith(("postgresql://", "postgres://")):
+        raise UsageError("bad_store", "a store is a URL such as postgresql://user:password@host:5432/database")
+    from sojourn.store.postgres import Postgres
+
+    return Postgres(folder, url, _home_id(folder))
+
+
+def _home_id(folder: Path) -> str:
+    path = folder / "home.id"
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        make_folder(folder)
+        write_whole(path, uuid.uuid4().hex.encode())
+        return path.read_text().strip()
+    except OSError as error:
+        raise UsageError("home_unusable", f"cannot use the home {folder}: {error.strerror}") from error

@@ -1,0 +1,74 @@
+"""Activity: events by user and place, by the hour, and steps from page to page."""
+
+import ibis
+import ibis.expr.types as ir
+
+from sojourn.pipeline import Pipeline
+from sojourn.tables import urls
+from sojourn.tables.order import actor_text, nulls_first, total_order
+from sojourn.tables.sessions import by_gap
+from sojourn.times import parse_duration
+
+_HOUR = 3_600_000_000
+
+
+@ibis.udf.scalar.builtin(signature=(("string", "timestamp('UTC', 6)"), "timestamp(6)"))
+def timezone(zone, instant):  # type: ignore[no-untyped-def] # types by signature: Python has none for an instant
+    """Local date and time of an instant (DuckDB and PostgreSQL have it under this name)."""
+
+
+def user_activity(events: ir.Table, pipeline: Pipeline) -> ir.Table:
+    """One row per event, in the total order: who did what, when, where.
+
+    Columns: user_id, time_stamp (epoch microseconds), url_level1, url_level2, url_level3, activity.
+    """
+    ordered = events.order_by(nulls_first(events, total_order(pipeline)))
+    return ordered.select(
+        user_id=ordered.actor,
+        time_stamp=ordered.occurred_at,
+        url_level1=urls.level1(ordered.url),
+        url_level2=urls.level2(ordered.url),
+        url_level3=urls.level3(ordered.url),
+        activity=ordered.name,
+    )
+
+
+def hourly_activity(events: ir.Table, pipeline: Pipeline) -> ir.Table:
+    """Events and distinct users. Grain: time_bucket (`YYYYMMDDHH`), url_level1, url_level2, activity."""
+    placed = events.select(
+        hour=_hour(events.occurred_at, pipeline.bucket_timezone),
+        url_level1=urls.level1(events.url),
+        url_level2=urls.level2(events.url),
+        activity=events.name if "name" in events.columns else ibis.literal("page_view"),
+        user=actor_text(events),
+    )
+    counted = placed.group_by(["hour", "url_level1", "url_level2", "activity"]).aggregate(
+        activity_count=placed.count(), user_count=placed.user.nunique()
+    )
+    bucket = counted.hour.as_timestamp("s").strftime("%Y%m%d%H")
+    return counted.select(time_bucket=bucket, **{name: counted[name] for name in counted.columns if name != "hour"})
+
+
+def transitions(events: ir.Table, pipeline: Pipeline) -> ir.Table:
+    """Steps between neighbouring events of a user, within sessions by gap.
+
+    Grain: from_page, to_page, activity (of the later event); repetitions of one page are kept.
+    Columns besides: transitions, users.
+    """
+    placed = by_gap(events, pipeline, parse_duration(pipeline.tables["transitions"].gap))
+    placed = placed.mutate(page=urls.page(placed.url))
+    steps = ibis.window(group_by=[placed.actor, placed.session_number], order_by=placed.place)
+    stepped = placed.mutate(from_page=placed.page.lag().over(steps), step=ibis.row_number().over(steps))
+    stepped = stepped.filter(stepped.step > 0)
+    return stepped.group_by(["from_page", stepped.page.name("to_page"), stepped.name.name("activity")]).aggregate(
+        transitions=stepped.count(), users=stepped.actor.nunique()
+    )
+
+
+def _hour(occurred_at: ir.Value, zone: str) -> ir.Value:
+    """The hour's start on the clock of *zone*, in seconds; an hour that comes twice is one."""
+    if zone != "UTC":
+        local = timezone(zone, occurred_at.as_timestamp("us").cast("timestamp('UTC', 6)"))
+        occurred_at = local.epoch_seconds().cast("int64") * 1_000_000
+    within = (occurred_at % _HOUR + _HOUR) % _HOUR
+    return ((occurred_at - within) / 1_000_000).cast("int64")

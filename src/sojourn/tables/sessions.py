@@ -1,0 +1,145 @@
+"""Sessions of events, by gap or by key, and how long they last by referrer."""
+
+import ibis
+import ibis.expr.types as ir
+
+from sojourn.pipeline import Pipeline
+from sojourn.tables import urls
+from sojourn.tables.order import (
+    actor_text,
+    first_text,
+    is_named,
+    is_page_view,
+    last_text,
+    nulls_first,
+    total_order,
+)
+from sojourn.times import parse_duration
+
+
+def sessions(events: ir.Table, pipeline: Pipeline) -> ir.Table:
+    """One row per session, by the pipeline's rule.
+
+    Columns: session_id, actor, session_number, started_at, ended_at (epoch microseconds),
+    duration_seconds, events, page_views, orders (with a goal only), converted, bounced, referrer,
+    landing_page, exit_page.
+    """
+    rule = pipeline.sessions
+    assert rule is not None, "checked when the pipeline was loaded"
+    if rule.rule == "gap":
+        placed = by_gap(events, pipeline, parse_duration(rule.gap))
+        return _finished(_summed(placed, ["actor", "session_number"], pipeline), pipeline)
+    placed = by_key(events, pipeline)
+    return _finished(_numbered(_summed(placed, ["session_key"], pipeline), pipeline), pipeline)
+
+
+def by_gap(events: ir.Table, pipeline: Pipeline, gap: int) -> ir.Table:
+    """Events of actors with `session_number` and `place` (their order within the actor).
+
+    A pause longer than *gap* microseconds opens a new session; exactly the gap stays.
+    """
+    known = events.mutate(actor=actor_text(events))
+    known = known.filter(known.actor.notnull())
+    ordered = ibis.window(group_by=known.actor, order_by=nulls_first(known, total_order(pipeline)))
+    known = known.mutate(
+        place=ibis.row_number().over(ordered),
+        pause=known.occurred_at - known.occurred_at.lag().over(ordered),
+    )
+    opens = ((known.pause > gap) | known.pause.isnull()).cast("int64")
+    so_far = ibis.window(group_by=known.actor, order_by=known.place, preceding=None, following=0)
+    return known.mutate(session_number=opens.sum().over(so_far)).drop("pause")
+
+
+def by_key(events: ir.Table, pipeline: Pipeline) -> ir.Table:
+    """Events with `place`, their order within the session that the source names."""
+    order = nulls_first(events, total_order(pipeline))
+    ordered = ibis.window(group_by=events.session_key, order_by=order)
+    return events.mutate(actor=actor_text(events), place=ibis.row_number().over(ordered))
+
+
+def session_durations_by_referrer(sessions: ir.Table) -> ir.Table:
+    """How long sessions last. Grain: one row per referrer; sessions without one are `(direct)`."""
+    labelled = sessions.mutate(referrer=sessions.referrer.fill_null("(direct)"))
+    seconds = labelled.duration_seconds
+    return labelled.group_by("referrer").aggregate(
+        sessions=labelled.count(),
+        median_seconds=seconds.quantile(0.5),
+        p25_seconds=seconds.quantile(0.25),
+        p75_seconds=seconds.quantile(0.75),
+        mean_seconds=seconds.mean(),
+    )
+
+
+def _summed(placed: ir.Table, session: list[str], pipeline: Pipeline) -> ir.Table:
+    """One row per session with what its events add up to."""
+    rule = pipeline.sessions
+    assert rule is not None, "checked when the pipeline was loaded"
+    view = is_page_view(placed)
+    goal = is_named(placed, rule.goal) if rule.goal is not None else placed.occurred_at.isnull()
+    url = placed.url if "url" in placed.columns else ibis.null("string")
+    event_id = placed.event_id.cast("string") if "event_id" in placed.columns else ibis.null("string")
+    view_place = ibis.ifelse(view, placed.place, None)
+    sums = {
+        "started_at": placed.occurred_at.min(),
+        "ended_at": placed.occurred_at.max(),
+        "events": placed.count(),
+        "page_views": view.cast("int64").sum(),
+        "orders": goal.cast("int64").sum(),
+        "first_id": first_text(event_id, placed.place),
+        "landing_url": first_text(url, view_place),
+        "exit_url": last_text(url, view_place),
+        "referrer": _referrer(placed, url, pipeline),
+    }
+    if "actor" not in session:
+        sums["actor"] = first_text(placed.actor, placed.place)
+    return placed.group_by(session).aggregate(**sums)
+
+
+def _referrer(placed: ir.Table, url: ir.Value, pipeline: Pipeline) -> ir.Value:
+    """Host of the first external referrer: not the page's own host, nor one of the pipeline's."""
+    if "referrer" not in placed.columns:
+        return ibis.null("string")
+    assert pipeline.sessions is not None, "checked when the pipeline was loaded"
+    host = urls.level1(placed.referrer)
+    own = urls.level1(url)
+    ours = [urls.level1(ibis.literal(name)) for name in pipeline.sessions.own_hosts]
+    among_ours = host.isin(ours) if ours else ibis.literal(False)
+    external = host.notnull() & ibis.ifelse(own.notnull(), host != own, ~among_ours)
+    # the host is worked out only where there is a referrer at all
+    external = ibis.cases((placed.referrer.isnull(), False), else_=external)
+    return first_text(placed.referrer, ibis.ifelse(external, placed.place, None))
+
+
+def _numbered(summed: ir.Table, pipeline: Pipeline) -> ir.Table:
+    """Sessions by key with the actor's count of them, in order of start, ties by `session_id`."""
+    identified = summed.mutate(session_id=(ibis.literal(f"{pipeline.name}|") + summed.session_key).hexdigest("md5"))
+    order = [identified.started_at.asc(), identified.session_id.asc()]
+    number = ibis.row_number().over(ibis.window(group_by=identified.actor, order_by=order)) + 1
+    return identified.mutate(session_number=ibis.ifelse(identified.actor.notnull(), number, None))
+
+
+def _finished(summed: ir.Table, pipeline: Pipeline) -> ir.Table:
+    rule = pipeline.sessions
+    assert rule is not None, "checked when the pipeline was loaded"
+    named = summed
+    if "session_id" not in summed.columns:
+        parts = [summed.actor, summed.started_at.cast("string"), summed.first_id.fill_null("")]
+        text = ibis.literal(pipeline.name).concat(*[piece for part in parts for piece in ("|", part)])
+        named = summed.mutate(session_id=text.hexdigest("md5"))
+    orders = {"orders": named.orders} if rule.goal is not None else {}
+    return named.select(
+        session_id=named.session_id,
+        actor=named.actor,
+        session_number=named.session_number.cast("int64"),
+        started_at=named.started_at,
+        ended_at=named.ended_at,
+        duration_seconds=(named.ended_at - named.started_at).cast("float64") / 1_000_000,
+        events=named.events,
+        page_views=named.page_views,
+        **orders,
+        converted=named.orders > 0,
+        bounced=named.page_views == 1,
+        referrer=urls.level1(named.referrer),
+        landing_page=urls.page(named.landing_url),
+        exit_page=urls.page(named.exit_url),
+    )

@@ -1,0 +1,82 @@
+"""Sojourn's semantics once more: slow, simple, standard library only.
+
+It shares no code with the engine and is the oracle of its property tests. Each rule is written down
+as plainly as its text reads; where the two disagree, look at the semantics first.
+"""
+
+from tests.reference.ledger import Ledger, Outcome, Quarantined, Run, process
+from tests.reference.pipelines import ACTIVITY, PAGEVIEWS, WEBSHOP, Pipeline, in_order, order_of
+from tests.reference.records import (
+    Accepted,
+    Blank,
+    Contract,
+    Event,
+    Field,
+    Rejected,
+    Value,
+    judge,
+    read_lines,
+)
+from tests.reference.sessions import (
+    Group,
+    Row,
+    groups_by_gap,
+    groups_by_key,
+    sessions_by_gap,
+    sessions_by_key,
+)
+from tests.reference.tables import (
+    hourly_activity,
+    minutes_before_order,
+    orders,
+    pages,
+    quantile,
+    session_durations_by_referrer,
+    time_to_order,
+    transitions,
+    user_activity,
+    visits_before_order,
+)
+from tests.reference.urls import host, levels, page
+
+__all__ = [
+    "ACTIVITY",
+    "PAGEVIEWS",
+    "WEBSHOP",
+    "Accepted",
+    "Blank",
+    "Contract",
+    "Event",
+    "Field",
+    "Group",
+    "Ledger",
+    "Outcome",
+    "Pipeline",
+    "Quarantined",
+    "Rejected",
+    "Row",
+    "Run",
+    "Value",
+    "groups_by_gap",
+    "groups_by_key",
+    "host",
+    "hourly_activity",
+    "in_order",
+    "judge",
+    "levels",
+    "minutes_before_order",
+    "order_of",
+    "orders",
+    "page",
+    "pages",
+    "process",
+    "quantile",
+    "read_lines",
+    "session_durations_by_referrer",
+    "sessions_by_gap",
+    "sessions_by_key",
+    "time_to_order",
+    "transitions",
+    "user_activity",
+    "visits_before_order",
+]

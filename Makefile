@@ -36,7 +36,7 @@ check: $(VENV)/.test-installed ## lint, format and types
 	exit $$status
 
 bench: $(VENV)/.bench-installed ## the benchmarks; writes benchmarks/RESULTS.md
-	@$(python) benchmarks/run.py $(ARGS)
+	@$(python) -m benchmarks.run $(ARGS)
 
 soak: $(VENV)/.test-installed ## the long crash, volume and load runs
 	@$(python) -m pytest soak $(ARGS)

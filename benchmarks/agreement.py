@@ -44,10 +44,10 @@ def verdict(ours: Mapping[str, float], peers: Sequence[Mapping[str, float]], rep
     if worst == 0 and share < 1e-9:
         return f"The answers agree exactly: {told}."
     if worst <= broken:
+        apart = f"at most {worst:,.0f}" + (f", its seconds by {share:.3%}" if share else "")
         return (
             f"The answers agree up to broken lines that the peers take for events: we say {told}; "
-            f"a peer's count differs by at most {worst:,.0f} (we quarantined {broken:,} records), "
-            f"its seconds by {share:.3%}."
+            f"a peer's count differs by {apart} (we quarantined {broken:,} records)."
         )
     excess = f"**The answers differ by up to {worst:,.0f}**, more than {broken:,} broken lines explain"
     return f"{excess}: we say {told}; the peers say {peers}."

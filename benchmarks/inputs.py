@@ -13,11 +13,13 @@ FOLDER = Path(__file__).parent / "data"
 
 def sample(pipeline: str, lines: int, *, clean: bool = False) -> Path:
     """A sample file of *lines* lines; made anew when the generator's own code has changed."""
-    name = f"{pipeline}-{lines}{'-clean' if clean else ''}-seed{SEED}-{_generator()}.jsonl"
-    path = FOLDER / name
+    stem = f"{pipeline}-{lines}{'-clean' if clean else ''}-seed{SEED}"
+    path = FOLDER / f"{stem}-{_generator()}.jsonl"
     if not path.exists():
         FOLDER.mkdir(exist_ok=True)
-        print(f"making {name} ...", flush=True)
+        for outdated in FOLDER.glob(f"{stem}-*"):
+            outdated.unlink()
+        print(f"making {path.name} ...", flush=True)
         fresh = path.with_suffix(".new")
         command = [
             sys.executable,

@@ -47,6 +47,7 @@ def main() -> int:
             results = {name: case for name, case in order.items() if case is not None}
             report.write(results)
     print("\n" + report.questions(fresh.values()))
+    print("\n" + "\n".join(f"- {note}" for case in fresh.values() for note in case["notes"]))
     where = "benchmarks/RESULTS.md" if chosen.scale == 1 else "nowhere: another --scale than 1 is for a look only"
     print(f"\nwritten: {where}")
     return int(any(case["failed"] for case in fresh.values()))

@@ -29,6 +29,9 @@ TABLES: dict[str, tuple[str, ...]] = {
 }
 """Tables that a pipeline can publish -> the fields they need."""
 
+DERIVED = {"url": ("url_level1", "url_level2", "url_level3", "url_page"), "referrer": ("referrer_host",)}
+"""Columns that reading adds to events, by the field they come from."""
+
 _VALUE_TYPES: dict[str, tuple[type, ...]] = {"text": (str,), "integer": (int,), "number": (int, float)}
 _RESERVED = {"sojourn", "main", "temp", "system", "public", "information_schema", "pg_catalog", "memory"}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?", re.IGNORECASE)
@@ -67,6 +70,12 @@ class Source(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     schema: str | None = None
     delimiter: str = ","
     columns: tuple[str, ...] = ()
+
+    @property
+    def landed(self) -> dict[str, FieldType]:
+        """The columns of landed events: the fields in declared order, then what is derived from them."""
+        derived = [name for field in self.fields for name in DERIVED.get(field, ())]
+        return {name: field.type for name, field in self.fields.items()} | dict.fromkeys(derived, "text")
 
 
 class Sessions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -109,7 +118,7 @@ class Pipeline(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     def fingerprint(self) -> dict[str, Any]:
         """What decides how records are read, and thus what landed events hold."""
-        plain: dict[str, Any] = msgspec.to_builtins(self.source)
+        plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self.source))  # as stores give it back
         return plain
 
 
@@ -289,6 +298,8 @@ def _check_source(source: Source, where: str) -> None:
 
 
 def _check_field(name: str, field: Field, source: Source, at: str, where: str) -> None:
+    if any(name in derived for derived in DERIVED.values()) or name in ("part", "is_new", "place"):
+        raise _bad(where, at, "this name is taken; give the field another")
     if re.fullmatch(r"[a-z][a-z0-9_]*", name) is None:
         raise _bad(where, at, "a field's name has lower-case letters, digits and underscores only")
     if not all(field.keys(source.format)) or not field.keys(source.format):

@@ -76,12 +76,12 @@ def execute(pipeline: Pipeline, inputs: list[Input], store: Store, options: Opti
             landed = land(inputs, pipeline.events, staging / "events", progress=progress)
             run.ledgers = landed.ledgers()
             refused = quarantine.gather(landed, pipeline.name, run.run_id, staging)
-            _check_limit(run, options)
             files = [EventFile(store.event_path(file)) for file in kept.files] + _files(landed)
             snapshot = staging / "snapshot.duckdb"
             built = build(pipeline, files, snapshot, options.memory, staging / "spill")
             run.tables = built.tables
             _balance(run, landed, built, kept)
+            _check_limit(run, options)
             run.status = "done"
             exported = export.stage(pipeline, run.run_id, snapshot, refused, options.out, options.format)
             fresh = store.keep_events([file.path for file in _files(landed)], pipeline.name, run.run_id)

@@ -15,7 +15,8 @@ from sojourn.errors import SojournError, UsageError
 from sojourn.ledger import Ledger
 from sojourn.pipeline import TABLES, Csv, Pipeline, did_you_mean, load, parse_size, ready_pipelines
 from sojourn.reading.sources import Input, resolve
-from sojourn.store.base import Store, make_folder
+from sojourn.store.base import Store
+from sojourn.store.files import make_folder
 
 
 def options(
@@ -66,8 +67,9 @@ def export(pipeline: str, table: str | None, store: Store, folder: Path, file_fo
         hint = did_you_mean(table, published)
         raise UsageError("unknown_table", f"{pipeline} publishes no table {table}{hint}; it has {', '.join(published)}")
     make_folder(folder)
-    for name in published if table is None else [table]:
-        with store.query(store.table_query(pipeline, name, exports.ORDER[name])) as reader:
+    with store.reading(pipeline) as reading:  # all tables of one run, also when another publishes meanwhile
+        for name in published if table is None else [table]:
+            reader = reading.table(pipeline, name, exports.ORDER[name])
             yield exports.write_reader(reader, folder / f"{name}.{file_format}", _conventions(pipeline, name))
 
 

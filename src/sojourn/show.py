@@ -142,7 +142,7 @@ def _cell(given: Any, null: str = "-") -> str:
 
 def _json(given: Any) -> Any:
     if isinstance(given, datetime):
-        return f"{given:%Y-%m-%dT%H:%M:%S.%f}Z"
+        return f"{given.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
     if isinstance(given, bytes):
         try:
             return given.decode()

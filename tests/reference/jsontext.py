@@ -95,7 +95,10 @@ def _string(text: str, at: int) -> tuple[Node, int]:
     found = _STRING.match(text, at)
     if found is None:
         raise InvalidJsonError(f"no string at {at}")
-    return Node("text", found.group(), text=json.loads(found.group())), found.end()
+    decoded = json.loads(found.group())
+    if any("\ud800" <= char <= "\udfff" for char in decoded):
+        raise InvalidJsonError(f"half a pair of surrogates at {at}")  # it stands for no character
+    return Node("text", found.group(), text=decoded), found.end()
 
 
 def _object(text: str, start: int) -> tuple[Node, int]:

@@ -105,7 +105,7 @@ def _read_fields(record: Node, contract: Contract) -> Accepted | Rejected:
             rejections.append(outcome)
         else:
             values[field.name] = outcome
-    for reason in ("invalid_json", *FIELD_REASONS):
+    for reason in FIELD_REASONS:
         for rejected in rejections:  # in declared order of the fields
             if rejected.reason == reason:
                 return rejected
@@ -121,8 +121,6 @@ def _read_field(record: Node, field: Field, contract: Contract) -> Value | Rejec
         node = node.members.get(key)
         if node is None or node.kind == "null":
             return Rejected("missing_field", path) if field.required else None
-        if node.kind == "text" and any("\ud800" <= char <= "\udfff" for char in node.text):
-            return Rejected("invalid_json")
         is_parent = depth < len(field.path) - 1
         if is_parent and node.kind != "object":
             return Rejected("bad_type", "$." + ".".join(field.path[: depth + 1]), _shown(node))

@@ -92,11 +92,11 @@ def hourly_activity(events: list[Event], pipeline: Pipeline) -> list[Row]:
     ]
 
 
-def transitions(events: list[Event], pipeline: Pipeline) -> list[Row]:
+def transitions(events: list[Event], pipeline: Pipeline, gap: int = 30 * MINUTE) -> list[Row]:
     """One row per (from_page, to_page, activity of the later event): steps within gap sessions."""
     names = ("from_page", "to_page", "activity")
     steps: dict[tuple[str | None, ...], list[Event]] = {}
-    for group in groups_by_gap(events, replace(pipeline, gap=30 * MINUTE)):
+    for group in groups_by_gap(events, replace(pipeline, gap=gap)):
         for earlier, later in pairwise(group):
             key = (
                 page(text_of(earlier, "url")),

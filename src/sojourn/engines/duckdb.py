@@ -1,14 +1,16 @@
 """The door to DuckDB: connections with limits, building a snapshot, and a person's read-only queries."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
 from sojourn.engines.plans import plan
+from sojourn.engines.waiting import waited_for
 from sojourn.errors import SojournError, UsageError
 from sojourn.pipeline import Pipeline
 
@@ -77,10 +79,11 @@ def build(pipeline: Pipeline, files: list[EventFile], snapshot: Path, memory: in
         if "repeated" in steps:
             connection.execute(f"create temp table repeated as {steps.pop('repeated')}")
         duplicates = _duplicates(connection, steps.pop("duplicates", None))
-        connection.execute(f"create temp table events as {steps.pop('events')}")
+        connection.execute(f"create temp view events as {steps.pop('events')}")
         rows = {name: _create(connection, name, sql) for name, sql in steps.items()}
         events = _number(connection, "select count(*) from events")
         connection.execute("use memory")
+        connection.execute("checkpoint snapshot")  # detaching would do it too, but silently leave a log when it fails
         connection.execute("detach snapshot")
     return Built(events, rows, duplicates)
 
@@ -101,8 +104,8 @@ def lock_down(connection: Connection, readable: list[Path]) -> None:
     connection.execute("set lock_configuration = true")
 
 
-def select(connection: Connection, sql: str) -> duckdb.DuckDBPyRelation:
-    """The result of a person's one read-only statement; a mistake in it is a `UsageError`."""
+def select(connection: Connection, sql: str) -> pa.RecordBatchReader:
+    """The rows of a person's one read-only statement; a mistake in it is a `UsageError`, also while they are read."""
     try:
         statements = connection.extract_statements(sql)
         if len(statements) != 1 or statements[0].type not in (
@@ -110,13 +113,28 @@ def select(connection: Connection, sql: str) -> duckdb.DuckDBPyRelation:
             duckdb.StatementType.EXPLAIN,
         ):
             raise UsageError("not_a_query", "only one SELECT (or EXPLAIN, DESCRIBE, SHOW) can be run here")
-        return connection.sql(sql)
+        reader = waited_for(lambda: connection.sql(sql).to_arrow_reader(10_000), connection.interrupt)
     except duckdb.PermissionException as error:
         raise UsageError(
             "not_allowed", f"the query reads outside the published tables: {_first_line(error)}"
         ) from error
+    except (duckdb.OutOfMemoryException, duckdb.IOException):
+        raise
     except duckdb.Error as error:
-        raise UsageError("bad_query", f"the query does not run: {_first_line(error)}") from error
+        raise _does_not_run(error) from error
+    return pa.RecordBatchReader.from_batches(reader.schema, _batches(connection, reader))
+
+
+def _batches(connection: Connection, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    try:
+        while (batch := waited_for(lambda: next(reader, None), connection.interrupt)) is not None:
+            yield batch
+    except OSError as error:  # DuckDB's, in Arrow's clothes
+        raise _does_not_run(error) from error
+
+
+def _does_not_run(error: Exception) -> UsageError:
+    return UsageError("bad_query", f"the query does not run: {_first_line(error)}")
 
 
 def quote(text: str) -> str:
@@ -129,18 +147,21 @@ def identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def parquet(files: Iterable[Path]) -> str:
+    """Parquet *files* as an SQL relation."""
+    return f"read_parquet([{', '.join(quote(str(file)) for file in files)}])"
+
+
 def _landed(connection: Connection, pipeline: Pipeline, files: list[EventFile]) -> None:
     """The relations that plans read: `landed`, and `parts` with the part of each record."""
-    fields = ", ".join(identifier(name) for name in pipeline.events.fields)
+    columns = pipeline.events.landed
     if not files:
         kinds = {"integer": "bigint", "number": "double", "boolean": "boolean", "time": "bigint"}
-        columns = ", ".join(
-            f"null::{kinds.get(field.type, 'varchar')} as {identifier(name)}"
-            for name, field in pipeline.events.fields.items()
-        )
-        connection.execute(f"create temp view landed as select {columns} where false")
+        nulls = [f"null::{kinds.get(kind, 'varchar')} as {identifier(name)}" for name, kind in columns.items()]
+        connection.execute(f"create temp view landed as select {', '.join(nulls)} where false")
         connection.execute("create temp view parts as select *, 0::bigint as part, true as is_new from landed")
         return
+    fields = ", ".join(identifier(name) for name in columns)
     names = ", ".join(quote(str(file.path)) for file in files)
     connection.execute("create temp table numbered (filename varchar, part bigint)")
     connection.executemany("insert into numbered values ($1, $2)", [[str(file.path), file.part] for file in files])

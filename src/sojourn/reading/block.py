@@ -54,8 +54,8 @@ class Judged:
             self.events.append(verdict)
 
 
-def landed_schema(source: Source) -> pa.Schema:
-    """The columns of landed events: the pipeline's fields in declared order."""
+def field_schema(source: Source) -> pa.Schema:
+    """The pipeline's fields in declared order."""
     return pa.schema([(name, ARROW_TYPES[declared.type]) for name, declared in source.fields.items()])
 
 
@@ -69,7 +69,7 @@ def unknown_values(column: pa.Array, declared: Field) -> set[int]:
 
 def finish(arrays: list[pa.Array], doubtful: set[int], judged: Judged, blank: int, lines: int, source: Source) -> Block:
     """A block from fast columns (without their *doubtful* rows) and what was judged exactly."""
-    schema = landed_schema(source)
+    schema = field_schema(source)
     table = pa.Table.from_arrays(arrays, schema=schema)
     if doubtful:
         keep = [row not in doubtful for row in range(table.num_rows)]

@@ -18,6 +18,8 @@ _DAY = r"(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)
 _CLOCK = r"(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d"
 _ISO = rf"^(?P<local>(?:[1-9]\d\d\d|0[1-9]\d\d)-{_DAY}[T ]{_CLOCK}(?:\.\d{{1,9}})?)(?P<zone>Z|[+-]\d\d(?::?\d\d)?)?$"
 _LOCAL = re.compile(r"\(\?P<([YmdHMSf])>")
+_ZONES_END = times.parse_iso("2037-01-01T00:00:00Z", times.zone_named("UTC"))  # Arrow knows no changes of clocks after
+_MOST = (1 << 63) - 1
 
 Doubtful = set[int]
 Cast = Callable[[pa.Array], pa.Array]
@@ -152,7 +154,8 @@ def _to_utc(local: pa.Array, contract: Contract) -> pa.Array:
         late = pc.assume_timezone(local, zone, ambiguous="latest", nonexistent="latest")
     except pa.ArrowInvalid:  # no zone data in this Arrow: the exact judgement has its own
         return pa.nulls(len(local), pa.int64())
-    return pc.if_else(pc.equal(early, late), early.cast(pa.int64()), None)
+    sure = pc.and_(pc.equal(early, late), pc.less(local.cast(pa.int64()), _ZONES_END))
+    return pc.if_else(sure, early.cast(pa.int64()), None)
 
 
 def _pattern(pattern: str, contract: Contract) -> Cast:
@@ -177,7 +180,8 @@ def _epoch(places: int) -> Cast:
     def cast(column: pa.Array) -> pa.Array:
         if column.type != pa.int64():
             return pa.nulls(len(column), pa.int64())
-        fits = pc.and_(pc.greater_equal(column, 0), pc.less_equal(column, times.LAST // 10**6 * 10**places))
+        last = min(times.LAST // 10**6 * 10**places, _MOST)
+        fits = pc.and_(pc.greater_equal(column, 0), pc.less_equal(column, last))
         safe = pc.if_else(fits, column, None)
         return pc.multiply(safe, 10 ** (6 - places)) if places <= 6 else pc.divide(safe, 10 ** (places - 6))
 

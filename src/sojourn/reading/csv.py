@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from sojourn.pipeline import Field, Source
 from sojourn.reading import columns
-from sojourn.reading.block import Block, Judged, finish, landed_schema, unknown_values
+from sojourn.reading.block import Block, Judged, finish, unknown_values
 from sojourn.reading.judge import Contract, Reject, Value, coerce, dotted, first_reason
 
 _QUOTED = re.compile(r'"((?:[^"]|"")*)"')
@@ -27,7 +27,6 @@ class CsvLines:
 
     def __init__(self, source: Source) -> None:
         self.contract = Contract(replace(source, strict=False))  # CSV knows text only: it always coerces
-        self.schema = landed_schema(source)
 
     def read(self, block: bytes, header: tuple[str, ...]) -> Block:
         """The events and rejects of *block*, whole lines with the columns of *header*."""

@@ -3,7 +3,11 @@
 The decoder takes whole blocks; a line that it refuses or doubts goes to `reading.judge` alone.
 """
 
+import re
+import struct
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import compress
 from operator import attrgetter
 from typing import Any
 
@@ -13,13 +17,12 @@ import pyarrow as pa
 from sojourn import times
 from sojourn.pipeline import Field, Source
 from sojourn.reading import columns
-from sojourn.reading.block import Block, Judged, finish, landed_schema, unknown_values
+from sojourn.reading.block import Block, Judged, field_schema, finish, unknown_values
 from sojourn.reading.judge import MAX_DEPTH, Contract, judge
 
-# without a '[' every nested bracket is a {"": at least: shorter lines cannot nest too deep
-_DEEP_OBJECT = 4 * MAX_DEPTH
-_DEEP_LIST = 2 * MAX_DEPTH
 _REFUSED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_GLUED = re.compile(rb"\}[ \t\r]*\{")
+_CHUNK = 128 << 10  # decoded at once: small enough for the processor's cache
 
 
 @dataclass
@@ -29,6 +32,7 @@ class _Rows:
     decoded: list[Any] = field(default_factory=list)
     at: list[int] = field(default_factory=list)
     doubtful: list[int] = field(default_factory=list)
+    lines: int = 0
     blank: int = 0
 
 
@@ -37,82 +41,111 @@ class JsonLines:
 
     def __init__(self, source: Source) -> None:
         self.contract = Contract(source)
-        self.schema = landed_schema(source)
+        self.fields = field_schema(source)
         self.tree = _tree(self.contract)
-        self.decode = None if self.contract.schema is not None else _decoder(self.tree, source.strict)
+        plain = {name for name, declared, _ in self.contract.fields if declared.type == "text" and not declared.values}
+        self.late = plain - {"actor"}  # any text keeps the contract
+        self.checked = set(self.fields.names) - self.late
+        self.decoder = None if self.contract.schema is not None else _decoder(self.tree, source.strict)
 
     def read(self, block: bytes) -> Block:
         """The events and rejects of *block*, which holds whole lines."""
-        lines = block.split(b"\n")
-        if not lines[-1]:
-            lines.pop()
-        rows = self._rows(lines, is_utf8=_is_utf8(block), may_nest=b"[" in block)
-        arrays, doubtful = self._columns(rows.decoded)
-        judged = Judged()
-        for at in sorted({*rows.doubtful, *(rows.at[row] for row in doubtful)}):
-            line = lines[at].removesuffix(b"\r")
-            judged.add(judge(line, self.contract), at + 1, line)
-        return finish(arrays, doubtful, judged, rows.blank, len(lines), self.contract.source)
-
-    def _rows(self, lines: list[bytes], *, is_utf8: bool, may_nest: bool) -> _Rows:
-        """Decode every line; those that fail, and those the decoder does not check enough, are doubtful."""
         rows = _Rows()
-        if self.decode is None:
-            rows.doubtful = [at for at, line in enumerate(lines) if line.strip()]
-            rows.blank = len(lines) - len(rows.doubtful)
-            return rows
-        suspects = self._suspects(lines, may_nest)
-        if not is_utf8:  # the decoder does not look into what it skips
-            suspects = sorted({*suspects, *(at for at, line in enumerate(lines) if not _is_utf8(line))})
-        start = 0
-        for suspect in [*suspects, len(lines)]:
-            self._decode(lines[start:suspect] if start or suspect < len(lines) else lines, start, rows)
-            start = suspect + 1
-        rows.doubtful.extend(suspects)
-        return rows
+        for chunk in cut(block, _CHUNK):
+            self._decode(chunk, rows)
+        arrays, doubtful, dropped = self._columns(rows)
+        judged = Judged()
+        exact = sorted({*rows.doubtful, *(rows.at[row] for row in doubtful)})
+        lines = block.split(b"\n") if exact else []
+        for at in exact:
+            # a carriage return belongs to the newline, and the last line may have none
+            line = lines[at].removesuffix(b"\r") if at < len(lines) - 1 else lines[at]
+            judged.add(judge(line, self.contract), at + 1, line)
+        read = finish(arrays, doubtful, judged, rows.blank, rows.lines, self.contract.source)
+        if dropped:
+            read.ledger.dropped["anonymous"] += dropped
+        return read
 
-    def _suspects(self, lines: list[bytes], may_nest: bool) -> list[int]:
-        """Lines that may be too long or nested too deep, which the decoder would let pass."""
-        most = self.contract.max_record
-        shortest = min(_DEEP_LIST if may_nest else _DEEP_OBJECT, most)
-        if not lines or max(map(len, lines)) <= shortest:
-            return []
-        return [
-            at
-            for at, line in enumerate(lines)
-            if len(line) > shortest
-            and (len(line) > most or line.count(b"[") + line.count(b"{") > MAX_DEPTH)
-            and line.strip()
-        ]
+    def _decode(self, chunk: bytes, rows: _Rows) -> None:
+        """Decode the lines of *chunk*, all at once where that cannot miss anything."""
+        count = chunk.count(b"\n") + (not chunk.endswith(b"\n"))
+        whole = self._whole(chunk, count)
+        if whole is None:
+            self._one_by_one(chunk, count, rows)
+        else:
+            rows.decoded += whole
+            rows.at += range(rows.lines, rows.lines + count)
+        rows.lines += count
 
-    def _decode(self, lines: list[bytes], first: int, rows: _Rows) -> None:
-        remaining = iter(lines)
-        at = first
-        while at < first + len(lines):
-            before = len(rows.decoded)
-            try:
-                rows.decoded.extend(map(self.decode, remaining))  # type: ignore[arg-type] # not None here
-                failed = False
-            except _REFUSED:
-                failed = True  # what came before the refused line has been taken
-            taken = len(rows.decoded) - before
-            rows.at.extend(range(at, at + taken))
-            at += taken
-            if failed:
-                if lines[at - first].strip():
+    def _whole(self, chunk: bytes, count: int) -> list[Any] | None:
+        """The objects of *chunk* when it holds exactly one on each of its *count* lines, else None.
+
+        The decoder takes line breaks for any white space. But where no two objects stand on one line,
+        each of them needs a line break behind it; with as many objects as breaks, none is left to lie
+        within an object.
+        """
+        if self.decoder is None or not _is_utf8(chunk) or not chunk.endswith(b"\n"):
+            return None
+        if not _are_short(chunk, self._longest_safe(chunk)) or _GLUED.search(chunk) is not None:
+            return None
+        try:
+            decoded: list[Any] = self.decoder.decode_lines(chunk)
+        except _REFUSED:
+            return None
+        return decoded if len(decoded) == count else None
+
+    def _one_by_one(self, chunk: bytes, count: int, rows: _Rows) -> None:
+        """Decode line by line; lines that fail, or that the decoder would let pass, are doubtful."""
+        longest = self._longest_safe(chunk)
+        decode = None if self.decoder is None else self.decoder.decode
+        is_utf8 = _is_utf8(chunk)
+        for at, line in enumerate(chunk.split(b"\n")[:count], rows.lines):
+            if not line.strip():
+                rows.blank += 1
+            elif decode is None or (len(line) > longest and self._is_suspect(line)) or not (is_utf8 or _is_utf8(line)):
+                rows.doubtful.append(at)
+            else:
+                try:
+                    rows.decoded.append(decode(line))
+                    rows.at.append(at)
+                except _REFUSED:
                     rows.doubtful.append(at)
-                else:
-                    rows.blank += 1
-                at += 1
 
-    def _columns(self, decoded: list[Any]) -> tuple[list[pa.Array], set[int]]:
+    def _longest_safe(self, chunk: bytes) -> int:
+        """The longest line of *chunk* that can be neither too long nor nested too deep.
+
+        A level takes two bytes as a list and five as an object (`{"":` and `}`), and no line has more
+        lists than the whole chunk.
+        """
+        lists = min(chunk.count(b"["), MAX_DEPTH) if b"[" in chunk else 0
+        return min(5 * MAX_DEPTH - 3 * lists, self.contract.max_record)
+
+    def _is_suspect(self, line: bytes) -> bool:
+        return len(line) > self.contract.max_record or line.count(b"[") + line.count(b"{") > MAX_DEPTH
+
+    def _columns(self, rows: _Rows) -> tuple[list[pa.Array], set[int], int]:
+        """Arrays in declared order, doubtful rows, and how many a drop rule has taken out of *rows* already."""
+        arrays, doubtful = self._arrays(rows.decoded, self.checked)
+        dropped = 0
+        if self.late and not doubtful and "anonymous" in self.contract.source.drop:
+            # what breaks the contract is known by now: of rows that are dropped nothing more is needed
+            actors = self.tree.leaves(rows.decoded, {"actor"})["actor"][1]
+            known = [actor is not None and actor != "" for actor in actors]
+            dropped = known.count(False)
+            arrays = {name: array.filter(pa.array(known, pa.bool_())) for name, array in arrays.items()}
+            rows.decoded, rows.at = list(compress(rows.decoded, known)), list(compress(rows.at, known))
+        late, doubts = self._arrays(rows.decoded, self.late)
+        arrays |= late
+        return [arrays[name] for name in self.fields.names], doubtful | doubts, dropped
+
+    def _arrays(self, decoded: list[Any], wanted: set[str]) -> tuple[dict[str, pa.Array], set[int]]:
         arrays: dict[str, pa.Array] = {}
         doubtful: set[int] = set()
-        for name, (declared, values) in self.tree.leaves(decoded).items():
+        for name, (declared, values) in self.tree.leaves(decoded, wanted).items():
             array, doubts = self._column(declared, values)
             doubtful |= doubts | unknown_values(array, declared)
             arrays[name] = array
-        return [arrays[name] for name in self.schema.names], doubtful
+        return arrays, doubtful
 
     def _column(self, declared: Field, values: list[Any]) -> tuple[pa.Array, set[int]]:
         match declared.type:
@@ -141,18 +174,25 @@ class _Tree:
         leaves = [declared for group in self.fields.values() for _, declared in group]
         return any(leaf.required for leaf in leaves) or any(child.is_required() for child in self.children.values())
 
-    def leaves(self, nodes: list[Any]) -> dict[str, tuple[Field, list[Any]]]:
-        """Field name -> its declaration and its values over all *nodes*."""
+    def leaves(self, nodes: list[Any], wanted: set[str]) -> dict[str, tuple[Field, list[Any]]]:
+        """Each wanted field's declaration and its values over all *nodes*."""
         found: dict[str, tuple[Field, list[Any]]] = {}
         for at, group in enumerate(self.fields.values()):
-            values = list(map(attrgetter(f"f{at}"), nodes))
-            found.update({name: (declared, values) for name, declared in group})
+            if any(name in wanted for name, _ in group):
+                values = list(map(attrgetter(f"f{at}"), nodes))
+                found.update({name: (declared, values) for name, declared in group if name in wanted})
         for at, child in enumerate(self.children.values()):
-            parts = list(map(attrgetter(f"c{at}"), nodes))
-            if not child.is_required() and None in parts:
-                parts = [child.empty if part is None else part for part in parts]
-            found.update(child.leaves(parts))
+            if child.holds(wanted):
+                parts = list(map(attrgetter(f"c{at}"), nodes))
+                if not child.is_required() and None in parts:
+                    parts = [child.empty if part is None else part for part in parts]
+                found.update(child.leaves(parts, wanted))
         return found
+
+    def holds(self, wanted: set[str]) -> bool:
+        """Whether some wanted field lies at or below this node."""
+        here = any(name in wanted for group in self.fields.values() for name, _ in group)
+        return here or any(child.holds(wanted) for child in self.children.values())
 
 
 def _tree(contract: Contract) -> _Tree:
@@ -167,7 +207,7 @@ def _tree(contract: Contract) -> _Tree:
 
 def _decoder(tree: _Tree, strict: bool) -> Any:
     try:
-        return msgspec.json.Decoder(_struct(tree, strict)).decode
+        return msgspec.json.Decoder(_struct(tree, strict))
     except (ValueError, TypeError):  # a key that no struct can have: every line gets the exact judgement
         return None
 
@@ -208,11 +248,33 @@ def _python_type(declared: Field, strict: bool) -> Any:
             return int if epoch else str
 
 
-def _is_utf8(block: bytes) -> bool:
-    if block.isascii():
+def cut(lines: bytes, size: int) -> Iterator[bytes]:
+    """Whole lines of *lines*, about *size* bytes at a time."""
+    start = 0
+    while start < len(lines):
+        end = lines.rfind(b"\n", start, start + size) + 1
+        if end == 0:
+            end = lines.find(b"\n", start) + 1 or len(lines)
+        yield lines[start:end]
+        start = end
+
+
+def _are_short(lines: bytes, longest: int) -> bool:
+    """Whether no line, its line break included, is longer than *longest*."""
+    start = 0
+    while start < len(lines):
+        start = lines.rfind(b"\n", start, start + longest) + 1
+        if start == 0:
+            return False
+    return True
+
+
+def _is_utf8(text: bytes) -> bool:
+    if text.isascii():
         return True
-    try:
-        block.decode()
-    except UnicodeDecodeError:
+    offsets = pa.py_buffer(struct.pack("=ii", 0, len(text)))
+    try:  # unlike decoding this makes no copy
+        pa.Array.from_buffers(pa.string(), 1, [None, offsets, pa.py_buffer(text)]).validate(full=True)
+    except pa.ArrowInvalid:
         return False
     return True

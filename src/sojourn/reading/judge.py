@@ -17,7 +17,7 @@ from sojourn.ledger import REASONS
 from sojourn.pipeline import Field, Source, parse_size
 
 MAX_DEPTH = 128
-_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*(?:"|\Z)|[\[{]|[\]}]', re.DOTALL)
+_BRACKETS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\Z)|[\[{]|[\]}]', re.DOTALL)
 _INTEGER = re.compile(r"-?[0-9]+", re.ASCII)
 _RANK = {reason: rank for rank, reason in enumerate(REASONS)}
 
@@ -103,29 +103,40 @@ def parse(line: bytes, max_record: int) -> dict[str, Any] | Reject:
     try:
         document = _DECODER.decode(text)
         if "\\u" in text:
-            json.dumps(document, ensure_ascii=False).encode()  # a lone surrogate cannot be stored
+            # half a pair of surrogates is no text, also in what a later key of the same name replaces
+            json.dumps(_EVERY_PAIR.decode(text), ensure_ascii=False).encode()
     except ValueError:
         return Reject("invalid_json", "$", None)
     return document if isinstance(document, dict) else Reject("not_an_object", "$", as_text(document))
 
 
 def depth(line: bytes) -> int:
-    """How deep brackets nest in *line*, outside of strings; also for text that is not JSON."""
+    """How deep brackets nest outside of strings, also in text that is not JSON; at most one past `MAX_DEPTH`."""
     deepest = level = 0
-    for token in _BRACKETS.findall(line):
-        if token in (b"[", b"{"):
+    for found in _BRACKETS.finditer(line):
+        if found[0] in (b"[", b"{"):
             level += 1
             deepest = max(deepest, level)
-        elif token in (b"]", b"}"):
+            if deepest > MAX_DEPTH:
+                break
+        elif found[0] in (b"]", b"}"):
             level -= 1
     return deepest
 
 
 def as_text(value: Any) -> str:
-    """A value as it is shown in quarantine: text as it is, everything else as JSON."""
-    if isinstance(value, str):
+    """A value as it is shown in quarantine: text as it is, everything else as JSON, numbers by their digits."""
+    return str(value) if isinstance(value, str) else _as_json(value)
+
+
+def _as_json(value: Any) -> str:
+    if isinstance(value, Number):
         return str(value)
-    return json.dumps(plain(value), ensure_ascii=False)
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{_as_json(key)}: {_as_json(part)}' for key, part in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_as_json, value))}]"
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def plain(value: Any) -> Any:
@@ -237,3 +248,4 @@ def _refuse(constant: str) -> Any:
 
 
 _DECODER = json.JSONDecoder(parse_int=Number, parse_float=Number, parse_constant=_refuse)
+_EVERY_PAIR = json.JSONDecoder(object_pairs_hook=list, parse_int=str, parse_float=str)

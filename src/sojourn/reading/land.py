@@ -18,15 +18,20 @@ import xxhash
 
 from sojourn.errors import SojournError, UsageError
 from sojourn.ledger import Ledger
-from sojourn.pipeline import Source
-from sojourn.reading.block import REJECTS, Block
+from sojourn.pipeline import DERIVED, Source
+from sojourn.reading.block import Block
 from sojourn.reading.csv import CsvLines, header_of
-from sojourn.reading.jsonl import JsonLines
+from sojourn.reading.jsonl import JsonLines, cut
 from sojourn.reading.parquet import ParquetRows
 from sojourn.reading.sources import Input, Task, digest, first_line, refuse_documents, tasks, units
+from sojourn.reading.urls import derive
 
-BLOCK = 512 << 10
+BLOCK = 1 << 20
 """Lines are decoded about this many bytes at a time: what a block needs stays in the processor's cache."""
+
+
+_REPEATING = {"name", "url", "referrer", "experiments", *(name for names in DERIVED.values() for name in names)}
+Complete = Callable[[pa.Table], pa.Table]
 
 
 @dataclass(frozen=True)
@@ -115,8 +120,8 @@ def read_task(task: Task) -> Part:
     """Read one task in this process, which `_begin` has made ready."""
     ledger, lines, rows, rejects = Ledger(), 0, 0, 0
     digests = bytearray(task.digests)
-    events = _Writer(_reader.schema, _folder / event_file(task.number), "snappy")
-    refused = _Writer(REJECTS, _folder / reject_file(task.number), "zstd")
+    events = _Writer(_folder / event_file(task.number), "lz4", lambda table: derive(table, _reader.contract.source))
+    refused = _Writer(_folder / reject_file(task.number), "zstd")
     for fresh, skipped, read in _blocks(task):
         digests += fresh
         lines += skipped
@@ -138,16 +143,18 @@ def read_task(task: Task) -> Part:
 class _Writer:
     """A Parquet file that comes into being with its first row; small tables are gathered into row groups."""
 
-    def __init__(self, schema: pa.Schema, path: Path, compression: str) -> None:
-        self.schema, self.path, self.compression = schema, path, compression
+    def __init__(self, path: Path, compression: str, complete: Complete = lambda table: table) -> None:
+        self.path, self.compression, self.complete = path, compression, complete
         self.file: pq.ParquetWriter | None = None
         self.waiting: list[pa.Table] = []
+        self.bytes_waiting = 0
 
     def write(self, table: pa.Table) -> None:
         if table.num_rows == 0:
             return
         self.waiting.append(table)
-        if sum(waiting.nbytes for waiting in self.waiting) > 16 << 20:
+        self.bytes_waiting += table.nbytes
+        if self.bytes_waiting > 16 << 20:
             self._flush()
 
     def close(self) -> None:
@@ -158,17 +165,17 @@ class _Writer:
     def _flush(self) -> None:
         if not self.waiting:
             return
+        table = self.complete(pa.concat_tables(self.waiting))
         if self.file is None:
-            words = [name for name in self.schema.names if name != "event_id"]  # ids do not repeat
             self.file = pq.ParquetWriter(
                 self.path,
-                self.schema,
+                table.schema,
                 compression=self.compression,
-                use_dictionary=words,
+                use_dictionary=[name for name in table.column_names if name in _REPEATING],
                 write_statistics=False,
             )
-        self.file.write_table(pa.concat_tables(self.waiting))
-        self.waiting = []
+        self.file.write_table(table)
+        self.waiting, self.bytes_waiting = [], 0
 
 
 Reader = JsonLines | CsvLines | ParquetRows
@@ -224,7 +231,7 @@ def _blocks(task: Task) -> Iterator[tuple[bytes, int, Block | None]]:
     header_line = task.has_header_line
     for unit, whole_lines in units(task):
         yield digest(unit) if unit else b"", 0, None
-        for block in _cut(whole_lines):
+        for block in cut(whole_lines, BLOCK):
             lines = block
             if header_line:
                 lines = block[block.find(b"\n") + 1 :] if b"\n" in block else b""
@@ -261,13 +268,3 @@ def _files_only(inputs: list[Input]) -> list[Input]:
         if given.path is None or given.is_compressed:
             raise UsageError("not_a_file", f"Parquet is read from uncompressed files only, not from {given.name}")
     return inputs
-
-
-def _cut(lines: bytes) -> Iterator[bytes]:
-    start = 0
-    while start < len(lines):
-        end = lines.rfind(b"\n", start, start + BLOCK) + 1
-        if end == 0:
-            end = lines.find(b"\n", start) + 1 or len(lines)
-        yield lines[start:end]
-        start = end

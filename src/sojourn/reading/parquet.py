@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from sojourn.errors import SojournError
 from sojourn.pipeline import Field, Source
 from sojourn.reading import columns
-from sojourn.reading.block import ARROW_TYPES, Block, Judged, finish, landed_schema, unknown_values
+from sojourn.reading.block import ARROW_TYPES, Block, Judged, finish, unknown_values
 from sojourn.reading.judge import Contract, Number, Reject, Value, coerce, dotted, first_reason
 
 _ROWS = 65_536
@@ -24,7 +24,6 @@ class ParquetRows:
 
     def __init__(self, source: Source) -> None:
         self.contract = Contract(source)
-        self.schema = landed_schema(source)
 
     def blocks(self, path: str, name: str) -> Iterator[Block]:
         """The file's rows, some ten thousand at a time."""

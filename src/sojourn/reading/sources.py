@@ -260,7 +260,7 @@ def _decompressed(raw: BinaryIO) -> BinaryIO:
     if _is_gzip(magic):
         return gzip.GzipFile(fileobj=buffered)  # type: ignore[return-value] # reads as a binary file
     if _is_zstd(magic):
-        return zstandard.ZstdDecompressor().stream_reader(buffered, read_across_frames=True)  # type: ignore[return-value]
+        return zstandard.ZstdDecompressor().stream_reader(buffered, read_across_frames=True)
     return buffered
 
 

@@ -1,34 +1,45 @@
 """What every store does, and the records it keeps."""
 
-import contextlib
-import fcntl
 import json
-import os
-import shutil
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from sojourn.errors import SojournError, UsageError
+from sojourn.errors import SojournError
+from sojourn.store.files import locked, make_folder, move, remove_all_but
 
-RUN_COLUMNS = {
-    "run_id": "varchar", "pipeline": "varchar", "status": "varchar", "started_at": "timestamp",
-    "seconds": "double", "read": "bigint", "blank": "bigint", "accepted": "bigint", "duplicate": "bigint",
-    "dropped": "bigint", "quarantined": "bigint", "report": "varchar", "message": "varchar",
-}  # fmt: skip
+FORMAT = 1
+"""How a home and a database are laid out; one that was written in a newer way is refused."""
+
+RUNS = pa.schema(
+    [
+        *((name, pa.string()) for name in ("run_id", "pipeline", "status")),
+        ("started_at", pa.timestamp("us")),
+        ("seconds", pa.float64()),
+        *((name, pa.int64()) for name in ("read", "blank", "accepted", "duplicate", "dropped", "quarantined")),
+        *((name, pa.string()) for name in ("report", "message")),
+    ]
+)
 """`sojourn.runs`: one row per run; `report` is the whole of it as JSON, ledgers by file included."""
 
-QUARANTINE_COLUMNS = {
-    "pipeline": "varchar", "source": "varchar", "file": "varchar", "content": "varchar", "line": "bigint",
-    "reason": "varchar", "path": "varchar", "value": "varchar", "raw": "blob", "run_id": "varchar",
-}  # fmt: skip
-"""`sojourn.quarantine`: one row per quarantined record, which is known by the first five columns but `file`."""
+QUARANTINE = pa.schema(
+    [
+        *((name, pa.string()) for name in ("pipeline", "source", "file", "content")),
+        ("line", pa.int64()),
+        *((name, pa.string()) for name in ("reason", "path", "value")),
+        ("raw", pa.binary()),
+        ("run_id", pa.string()),
+    ]
+)
+"""`sojourn.quarantine`: one row per quarantined record, which is known by `IDENTITY`."""
+
+IDENTITY = ("pipeline", "source", "content", "line")
 
 
 @dataclass(frozen=True)
@@ -56,23 +67,38 @@ class Publication:
     quarantine: Path | None
 
 
+class Reading(ABC):
+    """What is published at one moment: all its queries see the same runs. One result is read at a time."""
+
+    @abstractmethod
+    def query(self, sql: str) -> pa.RecordBatchReader:
+        """The result of a person's read-only query."""
+
+    @abstractmethod
+    def table(self, pipeline: str, table: str, order_by: Sequence[str] | None) -> pa.RecordBatchReader:
+        """All rows of a published table, nulls first; without *order_by* in the order they were made."""
+
+
 class Store(ABC):
-    """A home's landed events, and the place where tables are published.
+    """A home's landed events, and the place where tables are published."""
 
-    *area* is the folder under the home that belongs to this store alone.
-    """
+    area: Path
+    """The folder under the home that belongs to this store alone; known while writing."""
 
-    def __init__(self, home: Path, area: Path) -> None:
+    def __init__(self, home: Path) -> None:
         self.home = home
-        self.area = area
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Hold the home for one run; a second run waits its turn, and says so."""
-        make_folder(self.area)
-        with _locked(self.home / "lock"), self._guarded():
+        """Hold the home for one run, and leave it clean; a second run waits its turn, and says so."""
+        make_folder(self.home)
+        with locked(self.home / "lock"), self._guarded():
             self._clean()
-            yield
+            try:
+                yield
+            finally:
+                with suppress(SojournError, OSError):  # what stays now is cleaned by the next run
+                    self._clean()
 
     def staging(self, run_id: str) -> Path:
         """A fresh folder for what a run makes before it is published."""
@@ -85,25 +111,29 @@ class Store(ABC):
         return self.area / "events" / file
 
     def keep_events(self, staged: Sequence[Path], pipeline: str, run_id: str) -> list[str]:
-        """Move staged event files to their place; they count once a publication lists them."""
-        folder = self.area / "events" / pipeline / run_id
+        """Move staged event files to their place, durably; they count once a publication lists them."""
         if staged:
-            make_folder(folder)
-        for path in staged:
-            path.rename(folder / path.name)
-        sync_folder(folder)
+            move(staged, self.area / "events" / pipeline / run_id)
         return [f"{pipeline}/{run_id}/{path.name}" for path in staged]
 
     def _clean(self) -> None:
-        """Remove what killed runs left: staged files, and event files that nothing lists."""
-        shutil.rmtree(self.area / "staging", ignore_errors=True)
-        listed = {str(Path(file).parent) for file in self._listed_files()}
-        for folder in (self.area / "events").glob("*/*"):
-            if str(folder.relative_to(self.area / "events")) not in listed:
-                shutil.rmtree(folder, ignore_errors=True)
+        """Remove what failed and killed runs left: staged files, and event files that nothing lists."""
+        listed = {self.event_path(file).parent for file in self._listed_files()}
+        remove_all_but(listed, [self.area / "staging", *(self.area / "events").glob("*/*")])
 
-    def _guarded(self) -> AbstractContextManager[Any]:
-        return contextlib.nullcontext()
+    @contextmanager
+    def query(self, sql: str, *, pipeline: str | None = None) -> Iterator[pa.RecordBatchReader]:
+        """The result of one read-only query; names without a schema are *pipeline*'s tables."""
+        with self.reading(pipeline) as reading:
+            yield reading.query(sql)
+
+    @abstractmethod
+    def reading(self, pipeline: str | None = None) -> AbstractContextManager[Reading]:
+        """What is published now, whatever runs publish meanwhile; *pipeline*'s tables need no schema."""
+
+    @abstractmethod
+    def _guarded(self) -> AbstractContextManager[None]:
+        """Make ready for writing, beyond the home's lock."""
 
     @abstractmethod
     def kept(self, pipeline: str) -> Kept:
@@ -122,65 +152,25 @@ class Store(ABC):
         """Every published table: pipeline, table, rows, run_id."""
 
     @abstractmethod
-    def query(self, sql: str, *, pipeline: str | None = None) -> AbstractContextManager[pa.RecordBatchReader]:
-        """The result of a read-only query; names without a schema are *pipeline*'s tables."""
-
-    @abstractmethod
-    def table_query(self, pipeline: str, table: str, order_by: Sequence[str] | None) -> str:
-        """SQL for all rows of a table, nulls first; without *order_by* in the order they were made."""
-
-    @abstractmethod
     def _listed_files(self) -> set[str]:
         """Event files that some pipeline's current tables rest on."""
 
 
-def make_folder(folder: Path) -> None:
-    """Create *folder*; a mistake of the person's comes out as one sentence."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError("home_unusable", f"cannot use the folder {folder}: {error.strerror}") from error
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames within *folder* durable."""
-    if folder.exists():
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Replace *path* by *content*, durably: a reader sees the old or the new, never a piece."""
-    fresh = path.with_name(f"{path.name}.new")
-    with fresh.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-    sync_folder(path.parent)
-
-
-def run_row(report: dict[str, Any], message: str | None) -> dict[str, Any]:
+def run_row(report: dict[str, Any], message: str | None) -> pa.Table:
     """The row of `sojourn.runs` for a run's *report*."""
     ledger = report["ledger"]
-    counts = {name: ledger[name] for name in ("read", "blank", "accepted", "duplicate")}
-    sums = {name: sum(ledger[name].values()) for name in ("dropped", "quarantined")}
-    whole = json.dumps(report, ensure_ascii=False)
-    plain = {name: report[name] for name in ("run_id", "pipeline", "status", "started_at", "seconds")}
-    return {**plain, **counts, **sums, "report": whole, "message": message}
+    row = {name: report[name] for name in ("run_id", "pipeline", "status", "seconds")}
+    row |= {name: ledger[name] for name in ("read", "blank", "accepted", "duplicate")}
+    row |= {name: sum(ledger[name].values()) for name in ("dropped", "quarantined")}
+    row["started_at"] = datetime.fromisoformat(report["started_at"]).replace(tzinfo=None)
+    row |= {"report": json.dumps(report, ensure_ascii=False), "message": message}
+    return pa.Table.from_pylist([row], RUNS)
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"another run is writing to {path.parent}; waiting for it to end", file=sys.stderr, flush=True)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        except OSError as error:
-            raise SojournError("lock", f"cannot lock {path}: {error.strerror}") from error
-        yield
+def check_format(found: int, what: str) -> None:
+    """Raise when *what* was written by a newer Sojourn."""
+    if found > FORMAT:
+        raise SojournError(
+            "newer_format",
+            f"{what} was written by a newer Sojourn (format {found}, this one knows {FORMAT}); install that version",
+        )

@@ -1,27 +1,29 @@
-"""The embedded warehouse: one immutable DuckDB file per pipeline and run; a catalog names the current ones."""
+"""The embedded warehouse: one immutable DuckDB file per pipeline and run, and a catalog that names the current ones."""
 
-import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from datetime import datetime
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from sojourn.engines import duckdb as engine
 from sojourn.errors import SojournError
 from sojourn.store.base import (
-    QUARANTINE_COLUMNS,
-    RUN_COLUMNS,
+    FORMAT,
+    IDENTITY,
+    QUARANTINE,
+    RUNS,
     Kept,
     Publication,
+    Reading,
     Store,
-    make_folder,
+    check_format,
     run_row,
-    write_whole,
 )
+from sojourn.store.files import make_folder, move, remove_all_but, sync, write_whole
 
 KEPT_SNAPSHOTS = 3
 """Snapshots of a pipeline that stay, the current one included."""
@@ -30,7 +32,7 @@ KEPT_SNAPSHOTS = 3
 class Entry(msgspec.Struct):
     """A pipeline in the catalog: its snapshots by run (the current last), and what they rest on."""
 
-    runs: list[str]
+    runs: Annotated[list[str], msgspec.Meta(min_length=1)]
     tables: dict[str, int]
     files: list[str]
     events: int
@@ -40,16 +42,23 @@ class Entry(msgspec.Struct):
 class Catalog(msgspec.Struct):
     """The one file that says what is current. Whatever it does not name is garbage."""
 
+    format: int = FORMAT
     pipelines: dict[str, Entry] = {}
     runs: list[str] = []
     quarantine: list[str] = []
+
+
+class _Format(msgspec.Struct):
+    format: int = FORMAT
 
 
 class Embedded(Store):
     """Publishes into DuckDB files under the home."""
 
     def __init__(self, home: Path) -> None:
-        super().__init__(home, home)
+        super().__init__(home)
+        self.area = home
+        self._catalog_path = home / "catalog.json"
 
     def kept(self, pipeline: str) -> Kept:
         """What the catalog holds of *pipeline*."""
@@ -61,8 +70,7 @@ class Embedded(Store):
         catalog = self._catalog()
         before = catalog.pipelines.get(publication.pipeline)
         target = self._snapshot(publication.pipeline, publication.run_id)
-        make_folder(target.parent)
-        publication.snapshot.rename(target)
+        move([publication.snapshot.rename(publication.snapshot.with_name(target.name))], target.parent)
         runs = [*(before.runs if before is not None else []), publication.run_id]
         catalog.pipelines[publication.pipeline] = Entry(
             runs=runs[-KEPT_SNAPSHOTS:],
@@ -72,7 +80,6 @@ class Embedded(Store):
             reading=publication.reading,
         )
         self._commit(catalog, publication.report, None, publication.quarantine)
-        self._clean()
 
     def record(self, report: dict[str, Any], message: str, quarantine: Path | None) -> None:
         """Add the row and the quarantine of a run that published nothing."""
@@ -87,67 +94,82 @@ class Embedded(Store):
         ]
 
     @contextmanager
-    def query(self, sql: str, *, pipeline: str | None = None) -> Iterator[pa.RecordBatchReader]:
-        """Run *sql* on the current snapshots; it can read them and `sojourn`'s own tables only."""
-        catalog = self._catalog()
-        snapshots = {name: self._snapshot(name, entry.runs[-1]) for name, entry in catalog.pipelines.items()}
-        with engine.attached(snapshots) as connection:
+    def reading(self, pipeline: str | None = None) -> Iterator[Reading]:
+        """The current snapshots, and `sojourn`'s own tables; queries reach nothing else."""
+        with ExitStack() as stack:
+            connection, catalog = self._attached(stack)
             readable = self._own_tables(connection, catalog)
-            if pipeline is not None and pipeline in snapshots:
-                connection.execute(f"use {engine.identifier(pipeline)}")
+            if pipeline in catalog.pipelines:
+                connection.execute(f"use {engine.identifier(str(pipeline))}")
             engine.lock_down(connection, readable)
-            yield engine.select(connection, sql).to_arrow_reader(10_000)
+            yield _Snapshots(connection)
 
-    def table_query(self, pipeline: str, table: str, order_by: Sequence[str] | None) -> str:
-        """All rows of a published table."""
-        keys = ", ".join(f"{engine.identifier(key)} nulls first" for key in order_by) if order_by else "rowid"
-        return f"select * from {engine.identifier(pipeline)}.{engine.identifier(table)} order by {keys}"
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """A home has its catalog before anything else: one that lost it must not be taken for a fresh one."""
+        if not self._catalog_path.exists():
+            if (self.home / "events").exists():
+                raise SojournError(
+                    "catalog",
+                    f"the home {self.home} holds events but lost its catalog.json; bring it back from a backup, or "
+                    "use another home",
+                )
+            write_whole(self._catalog_path, msgspec.json.encode(Catalog()))
+        yield
+
+    def _attached(self, stack: ExitStack) -> tuple[engine.Connection, Catalog]:
+        """The current snapshots attached; looks again when runs replaced them in between."""
+        while True:
+            catalog = self._catalog()
+            snapshots = {name: self._snapshot(name, entry.runs[-1]) for name, entry in catalog.pipelines.items()}
+            try:
+                return stack.enter_context(engine.attached(snapshots)), catalog
+            except SojournError:
+                if self._catalog() == catalog:
+                    raise
 
     def _own_tables(self, connection: engine.Connection, catalog: Catalog) -> list[Path]:
-        """Make `sojourn.runs` and `sojourn.quarantine`; the files that the second reads."""
+        """Make the views `sojourn.runs` and `sojourn.quarantine`; the files that they read."""
         connection.execute("create schema sojourn")
-        columns = ", ".join(f"{name} {kind}" for name, kind in RUN_COLUMNS.items())
-        connection.execute(f"create table sojourn.runs ({columns})")
-        rows = [list(self._run(run_id).values()) for run_id in catalog.runs]
-        if rows:
-            marks = ", ".join("?" for _ in RUN_COLUMNS)
-            connection.executemany(f"insert into sojourn.runs values ({marks})", rows)
-        files = [self.home / "quarantine" / name for name in catalog.quarantine]
-        if files:
-            names = ", ".join(engine.quote(str(file)) for file in files)
-            connection.execute(f"create view sojourn.quarantine as from read_parquet([{names}])")
-        else:
-            columns = ", ".join(f"{name} {kind}" for name, kind in QUARANTINE_COLUMNS.items())
-            connection.execute(f"create table sojourn.quarantine ({columns})")
-        return files
-
-    def _run(self, run_id: str) -> dict[str, Any]:
-        row: dict[str, Any] = json.loads((self.home / "runs" / f"{run_id}.json").read_bytes())
-        return {**row, "started_at": datetime.fromisoformat(row["started_at"]).replace(tzinfo=None)}
+        runs = [self._run(run_id) for run_id in catalog.runs]
+        quarantine = [self.home / "quarantine" / name for name in catalog.quarantine]
+        for name, files, empty in (("runs", runs, RUNS), ("quarantine", quarantine, QUARANTINE)):
+            if files:
+                connection.execute(f"create view sojourn.{name} as from {engine.parquet(files)}")
+            else:
+                connection.register(f"no_{name}", empty.empty_table())
+                connection.execute(f"create table sojourn.{name} as from no_{name}")
+        return [*runs, *quarantine]
 
     def _commit(self, catalog: Catalog, report: dict[str, Any], message: str | None, quarantine: Path | None) -> None:
-        make_folder(self.home / "runs")
-        row = run_row(report, message)
-        write_whole(self.home / "runs" / f"{report['run_id']}.json", json.dumps(row, ensure_ascii=False).encode())
+        target = self._run(report["run_id"])
+        make_folder(target.parent)
+        pq.write_table(run_row(report, message), target)
+        sync(target)
+        sync(target.parent)
         catalog.runs.append(report["run_id"])
         if quarantine is not None and (name := self._keep_quarantine(catalog, report, quarantine)) is not None:
             catalog.quarantine.append(name)
-        write_whole(self.home / "catalog.json", msgspec.json.encode(catalog))
+        write_whole(self._catalog_path, msgspec.json.encode(catalog))
 
     def _keep_quarantine(self, catalog: Catalog, report: dict[str, Any], staged: Path) -> str | None:
         """Keep the quarantined records that do not stand yet, as one more file; its name, if there are any."""
         name = f"{report['pipeline']}/{report['run_id']}.parquet"
         target = self.home / "quarantine" / name
         make_folder(target.parent)
-        known = [str(self.home / "quarantine" / file) for file in catalog.quarantine]
+        known = [self.home / "quarantine" / file for file in catalog.quarantine]
         with engine.connect() as connection:
-            fresh = f"from read_parquet({engine.quote(str(staged))})"
+            rows = engine.parquet([staged])
+            # of files with equal content in one run the first by name stands for all
+            first = f"select content, min(file) as file from {rows} group by content"
+            fresh = f"from {rows} semi join ({first}) using (content, file)"
             if known:
-                files = ", ".join(engine.quote(file) for file in known)
-                identity = "pipeline, source, content, line"
-                fresh += f" anti join (select {identity} from read_parquet([{files}])) using ({identity})"
+                identity = ", ".join(IDENTITY)
+                fresh += f" anti join (select {identity} from {engine.parquet(known)}) using ({identity})"
             count = connection.execute(f"copy ({fresh}) to {engine.quote(str(target))} (format parquet)").fetchone()
         if count is not None and count[0]:
+            sync(target)
+            sync(target.parent)
             return name
         target.unlink(missing_ok=True)
         return None
@@ -155,14 +177,24 @@ class Embedded(Store):
     def _snapshot(self, pipeline: str, run_id: str) -> Path:
         return self.home / "warehouse" / pipeline / f"{run_id}.duckdb"
 
+    def _run(self, run_id: str) -> Path:
+        return self.home / "runs" / f"{run_id}.parquet"
+
     def _catalog(self) -> Catalog:
-        path = self.home / "catalog.json"
+        path = self._catalog_path
         try:
-            return msgspec.json.decode(path.read_bytes(), type=Catalog)
+            content = path.read_bytes()
+            check_format(msgspec.json.decode(content, type=_Format).format, f"the home {self.home}")
+            return msgspec.json.decode(content, type=Catalog)
         except FileNotFoundError:
             return Catalog()
-        except (OSError, msgspec.DecodeError) as error:
-            raise SojournError("catalog", f"the catalog {path} cannot be read: {error}") from error
+        except OSError as error:
+            raise SojournError("catalog", f"the catalog {path} cannot be read: {error.strerror}") from error
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise SojournError(
+                "catalog",
+                f"the catalog {path} is damaged ({error}); bring it back from a backup, or use another home",
+            ) from error
 
     def _listed_files(self) -> set[str]:
         return {file for entry in self._catalog().pipelines.values() for file in entry.files}
@@ -170,10 +202,20 @@ class Embedded(Store):
     def _clean(self) -> None:
         super()._clean()
         catalog = self._catalog()
-        current = {self._snapshot(name, run) for name, entry in catalog.pipelines.items() for run in entry.runs}
-        listed = {self.home / "runs" / f"{run}.json" for run in catalog.runs}
+        listed = {self._snapshot(name, run) for name, entry in catalog.pipelines.items() for run in entry.runs}
+        listed |= {self._run(run_id) for run_id in catalog.runs}
         listed |= {self.home / "quarantine" / name for name in catalog.quarantine}
         for pattern in ("warehouse/*/*", "runs/*", "quarantine/*/*"):
-            for path in self.home.glob(pattern):
-                if path not in current | listed:
-                    path.unlink(missing_ok=True)
+            remove_all_but(listed, self.home.glob(pattern))
+
+
+class _Snapshots(Reading):
+    def __init__(self, connection: engine.Connection) -> None:
+        self.connection = connection
+
+    def query(self, sql: str) -> pa.RecordBatchReader:
+        return engine.select(self.connection, sql)
+
+    def table(self, pipeline: str, table: str, order_by: Sequence[str] | None) -> pa.RecordBatchReader:
+        keys = ", ".join(f"{engine.identifier(key)} nulls first" for key in order_by or ()) or "rowid"
+        return self.query(f"from {engine.identifier(pipeline)}.{engine.identifier(table)} order by {keys}")

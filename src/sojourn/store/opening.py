@@ -1,11 +1,10 @@
 """Opening the store that a command names."""
 
 import os
-import uuid
 from pathlib import Path
 
 from sojourn.errors import UsageError
-from sojourn.store.base import Store, make_folder, write_whole
+from sojourn.store.base import Store
 from sojourn.store.embedded import Embedded
 
 
@@ -14,22 +13,12 @@ def open_store(home: str | None, url: str | None) -> Store:
     folder = Path(home or os.environ.get("SOJOURN_HOME") or "sojourn-data").absolute()
     if folder.exists() and not folder.is_dir():
         raise UsageError("home_unusable", f"the home {folder} is a file; name a folder with --home")
+    if "?" in str(folder):
+        raise UsageError("home_unusable", f"the home {folder} has a ? in its path; name a folder without")
     if url is None:
         return Embedded(folder)
     if not url.startswith(("postgresql://", "postgres://")):
         raise UsageError("bad_store", "a store is a URL such as postgresql://user:password@host:5432/database")
-    from sojourn.store.postgres import Postgres
+    from sojourn.store.postgres import Postgres  # its driver is slow to import
 
-    return Postgres(folder, url, _home_id(folder))
-
-
-def _home_id(folder: Path) -> str:
-    path = folder / "home.id"
-    try:
-        return path.read_text().strip()
-    except FileNotFoundError:
-        make_folder(folder)
-        write_whole(path, uuid.uuid4().hex.encode())
-        return path.read_text().strip()
-    except OSError as error:
-        raise UsageError("home_unusable", f"cannot use the home {folder}: {error.strerror}") from error
+    return Postgres(folder, url)

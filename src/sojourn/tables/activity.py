@@ -4,7 +4,6 @@ import ibis
 import ibis.expr.types as ir
 
 from sojourn.pipeline import Pipeline
-from sojourn.tables import urls
 from sojourn.tables.order import actor_text, nulls_first, total_order
 from sojourn.tables.sessions import by_gap
 from sojourn.times import parse_duration
@@ -12,9 +11,19 @@ from sojourn.times import parse_duration
 _HOUR = 3_600_000_000
 
 
+@ibis.udf.scalar.builtin(signature=(("int64",), "timestamp('UTC', 6)"))
+def make_timestamptz(microseconds):  # type: ignore[no-untyped-def] # types by signature: Python has none for an instant
+    """The instant of epoch microseconds, which Ibis' `as_timestamp` does not know on DuckDB."""
+
+
 @ibis.udf.scalar.builtin(signature=(("string", "timestamp('UTC', 6)"), "timestamp(6)"))
-def timezone(zone, instant):  # type: ignore[no-untyped-def] # types by signature: Python has none for an instant
-    """Local date and time of an instant (DuckDB and PostgreSQL have it under this name)."""
+def timezone(zone, instant):  # type: ignore[no-untyped-def] # as above
+    """Local date and time of an instant."""
+
+
+@ibis.udf.scalar.builtin(signature=(("timestamp(6)",), "int64"))
+def epoch_us(local):  # type: ignore[no-untyped-def] # as above
+    """Microseconds of a local date and time, exactly; Ibis' `epoch_seconds` would round them."""
 
 
 def user_activity(events: ir.Table, pipeline: Pipeline) -> ir.Table:
@@ -26,9 +35,9 @@ def user_activity(events: ir.Table, pipeline: Pipeline) -> ir.Table:
     return ordered.select(
         user_id=ordered.actor,
         time_stamp=ordered.occurred_at,
-        url_level1=urls.level1(ordered.url),
-        url_level2=urls.level2(ordered.url),
-        url_level3=urls.level3(ordered.url),
+        url_level1=ordered.url_level1,
+        url_level2=ordered.url_level2,
+        url_level3=ordered.url_level3,
         activity=ordered.name,
     )
 
@@ -37,8 +46,8 @@ def hourly_activity(events: ir.Table, pipeline: Pipeline) -> ir.Table:
     """Events and distinct users. Grain: time_bucket (`YYYYMMDDHH`), url_level1, url_level2, activity."""
     placed = events.select(
         hour=_hour(events.occurred_at, pipeline.bucket_timezone),
-        url_level1=urls.level1(events.url),
-        url_level2=urls.level2(events.url),
+        url_level1=events.url_level1,
+        url_level2=events.url_level2,
         activity=events.name if "name" in events.columns else ibis.literal("page_view"),
         user=actor_text(events),
     )
@@ -55,12 +64,12 @@ def transitions(events: ir.Table, pipeline: Pipeline) -> ir.Table:
     Grain: from_page, to_page, activity (of the later event); repetitions of one page are kept.
     Columns besides: transitions, users.
     """
-    placed = by_gap(events, pipeline, parse_duration(pipeline.tables["transitions"].gap))
-    placed = placed.mutate(page=urls.page(placed.url))
+    needed = dict.fromkeys([*total_order(pipeline), "actor", "name", "url_page"])
+    placed = by_gap(events.select(list(needed)), pipeline, parse_duration(pipeline.tables["transitions"].gap))
     steps = ibis.window(group_by=[placed.actor, placed.session_number], order_by=placed.place)
-    stepped = placed.mutate(from_page=placed.page.lag().over(steps), step=ibis.row_number().over(steps))
+    stepped = placed.mutate(from_page=placed.url_page.lag().over(steps), step=ibis.row_number().over(steps))
     stepped = stepped.filter(stepped.step > 0)
-    return stepped.group_by(["from_page", stepped.page.name("to_page"), stepped.name.name("activity")]).aggregate(
+    return stepped.group_by(["from_page", stepped.url_page.name("to_page"), stepped.name.name("activity")]).aggregate(
         transitions=stepped.count(), users=stepped.actor.nunique()
     )
 
@@ -68,7 +77,6 @@ def transitions(events: ir.Table, pipeline: Pipeline) -> ir.Table:
 def _hour(occurred_at: ir.Value, zone: str) -> ir.Value:
     """The hour's start on the clock of *zone*, in seconds; an hour that comes twice is one."""
     if zone != "UTC":
-        local = timezone(zone, occurred_at.as_timestamp("us").cast("timestamp('UTC', 6)"))
-        occurred_at = local.epoch_seconds().cast("int64") * 1_000_000
+        occurred_at = epoch_us(timezone(zone, make_timestamptz(occurred_at)))
     within = (occurred_at % _HOUR + _HOUR) % _HOUR
     return ((occurred_at - within) / 1_000_000).cast("int64")

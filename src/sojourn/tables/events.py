@@ -27,12 +27,12 @@ def repeated(landed: ir.Table, pipeline: Pipeline) -> ir.Table:
 def events(landed: ir.Table, repeats: ir.Table, pipeline: Pipeline) -> ir.Table:
     """One row per event: of records with one identity the first in the total order is kept.
 
-    Columns: the pipeline's fields; times are epoch microseconds.
+    Columns: those of *landed*, times as epoch microseconds.
     """
-    fields = list(pipeline.events.fields)
+    fields = landed.columns
     keys = identity(pipeline)
     if not keys:
-        return landed.select(fields)
+        return landed
     single = landed.anti_join(repeats, _same(landed, repeats, keys)).select(fields)
     several = landed.semi_join(repeats, _same(landed, repeats, keys))
     kept = _ranked(several, pipeline, [])

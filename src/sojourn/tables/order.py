@@ -1,5 +1,7 @@
 """The total order of events, and picking by it."""
 
+import re
+from string import ascii_letters
 from typing import Any
 
 import ibis
@@ -7,9 +9,8 @@ import ibis.expr.types as ir
 
 from sojourn.pipeline import Pipeline
 
-_UPPER, _LOWER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz"
-_TO_LOWER = str.maketrans(_UPPER, _LOWER)
-_NO_TEXT = "\ue000"  # stands for null where an aggregate would skip it; a private character
+NO_TEXT = "\ue000"
+"""Stands for null where an aggregate would skip it: a character for private use."""
 
 
 @ibis.udf.agg.builtin  # type: ignore[untyped-decorator]
@@ -36,24 +37,20 @@ def nulls_first(table: ir.Table, columns: list[str]) -> list[Any]:
     return [table[name].asc(nulls_first=True) for name in columns]
 
 
-def first_text(value: ir.Value, position: ir.Value) -> ir.Value:
-    """The text at the smallest non-null *position*, which may itself be null."""
-    return min_by(value.fill_null(_NO_TEXT), position).nullif(_NO_TEXT)
+def first_text(value: ir.Value, placed: ir.Table) -> ir.Value:
+    """The first non-null *value* by place; `NO_TEXT` stands for a null that counts."""
+    return min_by(value, ibis.ifelse(value.notnull(), placed.place, None)).nullif(NO_TEXT)
 
 
-def last_text(value: ir.Value, position: ir.Value) -> ir.Value:
-    """The text at the largest non-null *position*, which may itself be null."""
-    return max_by(value.fill_null(_NO_TEXT), position).nullif(_NO_TEXT)
-
-
-def ascii_lower(text: ir.Value) -> ir.Value:
-    """*text* with A-Z lowered and nothing else touched."""
-    return text.translate(_UPPER, _LOWER)
+def last_text(value: ir.Value, placed: ir.Table) -> ir.Value:
+    """The last non-null *value* by place; `NO_TEXT` stands for a null that counts."""
+    return max_by(value, ibis.ifelse(value.notnull(), placed.place, None)).nullif(NO_TEXT)
 
 
 def is_named(events: ir.Table, name: str) -> ir.Value:
-    """Whether an event has this *name*, in any letter case; never null."""
-    return (ascii_lower(events.name) == name.translate(_TO_LOWER)).fill_null(False)
+    """Whether an event has this *name*, in any case of the letters A-Z; never null."""
+    either = "".join(f"[{c.upper()}{c.lower()}]" if c in ascii_letters else re.escape(c) for c in name)
+    return events.name.re_search(f"^{either}$").fill_null(False)
 
 
 def is_page_view(events: ir.Table) -> ir.Value:

@@ -4,7 +4,6 @@ import ibis
 import ibis.expr.types as ir
 
 from sojourn.pipeline import Pipeline
-from sojourn.tables import urls
 from sojourn.tables.order import is_page_view
 from sojourn.tables.sessions import by_key
 
@@ -19,11 +18,10 @@ def pages(events: ir.Table, pipeline: Pipeline) -> ir.Table:
     views = views.filter(is_page_view(views))
     session = ibis.window(group_by=views.session_key)
     views = views.mutate(
-        page=urls.page(views.url),
         is_entry=views.place == views.place.min().over(session),
         is_exit=views.place == views.place.max().over(session),
     )
-    return views.group_by(views.page.name("url")).aggregate(
+    return views.group_by(views.url_page.name("url")).aggregate(
         views=views.count(),
         users=views.actor.nunique(),
         sessions=views.session_key.nunique(),

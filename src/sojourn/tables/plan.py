@@ -27,9 +27,10 @@ def compile_plan(pipeline: Pipeline, dialect: str = "duckdb") -> dict[str, str]:
     It reads the relations `landed` (the pipeline's fields), `parts` (the same with `part` and
     `is_new`), and those that it names itself.
     """
-    fields = {name: _TYPES[field.type] for name, field in pipeline.events.fields.items()}
-    landed = ibis.table(fields, name="landed")
-    events = ibis.table(fields, name="events")
+    columns = {name: _TYPES[kind] for name, kind in pipeline.events.landed.items()}
+    fields = {name: columns[name] for name in pipeline.events.fields}
+    landed = ibis.table(columns, name="landed")
+    events = ibis.table(columns, name="events")
     steps: dict[str, ir.Table] = {}
     keys = event_tables.identity(pipeline)
     repeated = ibis.table({key: fields[key] for key in keys} or {"nothing": "int64"}, name="repeated")

@@ -4,8 +4,9 @@ import ibis
 import ibis.expr.types as ir
 
 from sojourn.pipeline import Pipeline
-from sojourn.tables import urls
+from sojourn.reading import urls
 from sojourn.tables.order import (
+    NO_TEXT,
     actor_text,
     first_text,
     is_named,
@@ -26,11 +27,12 @@ def sessions(events: ir.Table, pipeline: Pipeline) -> ir.Table:
     """
     rule = pipeline.sessions
     assert rule is not None, "checked when the pipeline was loaded"
+    facts = _facts(events, pipeline)
     if rule.rule == "gap":
-        placed = by_gap(events, pipeline, parse_duration(rule.gap))
-        return _finished(_summed(placed, ["actor", "session_number"], pipeline), pipeline)
-    placed = by_key(events, pipeline)
-    return _finished(_numbered(_summed(placed, ["session_key"], pipeline), pipeline), pipeline)
+        placed = by_gap(facts, pipeline, parse_duration(rule.gap))
+        return _finished(_summed(placed, ["actor", "session_number"]), pipeline)
+    placed = by_key(facts, pipeline)
+    return _finished(_numbered(_summed(placed, ["session_key"]), pipeline), pipeline)
 
 
 def by_gap(events: ir.Table, pipeline: Pipeline, gap: int) -> ir.Table:
@@ -61,53 +63,61 @@ def session_durations_by_referrer(sessions: ir.Table) -> ir.Table:
     """How long sessions last. Grain: one row per referrer; sessions without one are `(direct)`."""
     labelled = sessions.mutate(referrer=sessions.referrer.fill_null("(direct)"))
     seconds = labelled.duration_seconds
+    lasting = (seconds * 1_000_000).round().cast("int64")  # whole microseconds: their sum is the same in any order
     return labelled.group_by("referrer").aggregate(
         sessions=labelled.count(),
         median_seconds=seconds.quantile(0.5),
         p25_seconds=seconds.quantile(0.25),
         p75_seconds=seconds.quantile(0.75),
-        mean_seconds=seconds.mean(),
+        mean_seconds=lasting.sum() / labelled.count() / 1_000_000,
     )
 
 
-def _summed(placed: ir.Table, session: list[str], pipeline: Pipeline) -> ir.Table:
-    """One row per session with what its events add up to."""
+def _facts(events: ir.Table, pipeline: Pipeline) -> ir.Table:
+    """Of each event only what sessions are made of: sorting carries every column along."""
     rule = pipeline.sessions
     assert rule is not None, "checked when the pipeline was loaded"
-    view = is_page_view(placed)
-    goal = is_named(placed, rule.goal) if rule.goal is not None else placed.occurred_at.isnull()
-    url = placed.url if "url" in placed.columns else ibis.null("string")
+    view = is_page_view(events)
+    page = events.url_page if "url" in events.columns else ibis.null("string")
+    keys = [name for name in ("actor", "session_key") if name in events.columns]
+    return events.select(
+        *dict.fromkeys([*total_order(pipeline), *keys]),
+        is_view=view,
+        is_goal=is_named(events, rule.goal) if rule.goal is not None else events.occurred_at.isnull(),
+        viewed=ibis.ifelse(view, page.fill_null(NO_TEXT), None),
+        outside=_outside(events, pipeline),
+    )
+
+
+def _outside(events: ir.Table, pipeline: Pipeline) -> ir.Value:
+    """The referrer's host where it is external: not the page's own host, nor one of the pipeline's."""
+    if "referrer" not in events.columns:
+        return ibis.null("string")
+    assert pipeline.sessions is not None, "checked when the pipeline was loaded"
+    host = events.referrer_host
+    own = events.url_level1 if "url" in events.columns else ibis.null("string")
+    ours = [name for name in map(urls.host, pipeline.sessions.own_hosts) if name is not None]
+    stranger = ibis.ifelse(own.notnull(), host != own, ~host.isin(ours) if ours else True)
+    return ibis.ifelse(stranger, host, None)
+
+
+def _summed(placed: ir.Table, session: list[str]) -> ir.Table:
+    """One row per session with what its events add up to."""
     event_id = placed.event_id.cast("string") if "event_id" in placed.columns else ibis.null("string")
-    view_place = ibis.ifelse(view, placed.place, None)
     sums = {
         "started_at": placed.occurred_at.min(),
         "ended_at": placed.occurred_at.max(),
         "events": placed.count(),
-        "page_views": view.cast("int64").sum(),
-        "orders": goal.cast("int64").sum(),
-        "first_id": first_text(event_id, placed.place),
-        "landing_url": first_text(url, view_place),
-        "exit_url": last_text(url, view_place),
-        "referrer": _referrer(placed, url, pipeline),
+        "page_views": placed.is_view.cast("int64").sum(),
+        "orders": placed.is_goal.cast("int64").sum(),
+        "first_id": first_text(event_id, placed),
+        "landing_page": first_text(placed.viewed, placed),
+        "exit_page": last_text(placed.viewed, placed),
+        "referrer": first_text(placed.outside, placed),
     }
     if "actor" not in session:
-        sums["actor"] = first_text(placed.actor, placed.place)
+        sums["actor"] = first_text(placed.actor.fill_null(NO_TEXT), placed)
     return placed.group_by(session).aggregate(**sums)
-
-
-def _referrer(placed: ir.Table, url: ir.Value, pipeline: Pipeline) -> ir.Value:
-    """Host of the first external referrer: not the page's own host, nor one of the pipeline's."""
-    if "referrer" not in placed.columns:
-        return ibis.null("string")
-    assert pipeline.sessions is not None, "checked when the pipeline was loaded"
-    host = urls.level1(placed.referrer)
-    own = urls.level1(url)
-    ours = [urls.level1(ibis.literal(name)) for name in pipeline.sessions.own_hosts]
-    among_ours = host.isin(ours) if ours else ibis.literal(False)
-    external = host.notnull() & ibis.ifelse(own.notnull(), host != own, ~among_ours)
-    # the host is worked out only where there is a referrer at all
-    external = ibis.cases((placed.referrer.isnull(), False), else_=external)
-    return first_text(placed.referrer, ibis.ifelse(external, placed.place, None))
 
 
 def _numbered(summed: ir.Table, pipeline: Pipeline) -> ir.Table:
@@ -139,7 +149,7 @@ def _finished(summed: ir.Table, pipeline: Pipeline) -> ir.Table:
         **orders,
         converted=named.orders > 0,
         bounced=named.page_views == 1,
-        referrer=urls.level1(named.referrer),
-        landing_page=urls.page(named.landing_url),
-        exit_page=urls.page(named.exit_url),
+        referrer=named.referrer,
+        landing_page=named.landing_page,
+        exit_page=named.exit_page,
     )

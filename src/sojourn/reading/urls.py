@@ -1,0 +1,70 @@
+"""URLs as text: host, first two levels, page. Settled when a record is read, so that no engine has a say."""
+
+import re
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sojourn.pipeline import DERIVED, Source
+
+_SPACE = " \t\n\r\v\f"
+_BEFORE_QUERY = re.compile(r"[^?#]*")
+_SCHEME = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//")
+_SEGMENT = re.compile(r"[^/]+")
+_UPPER_TO_LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
+_MOST_KNOWN = 200_000
+
+Parts = tuple[str | None, str | None, str | None, str | None]
+_known: dict[str | None, Parts] = {None: (None, None, None, None)}
+
+
+def parts(url: str) -> Parts:
+    """Level 1 (the host), levels 2 and 3 (path segments as written), and the page. No text is an error."""
+    bare = _BEFORE_QUERY.match(url.strip(_SPACE))[0]  # type: ignore[index] # it matches any text
+    scheme = _SCHEME.match(bare)
+    authority, slash, rest = bare[scheme.end() if scheme else 0 :].partition("/")
+    if scheme is None and "." not in authority:
+        authority, path = "", bare
+    else:
+        path = slash + rest
+    segments = [found[0] for found in _SEGMENT.finditer(path)][:2]
+    level2, level3 = (*segments, None, None)[:2]
+    stripped = path.rstrip("/")
+    return _host(authority), level2, level3, stripped if stripped.startswith("/") else f"/{stripped}"
+
+
+def host(url: str) -> str | None:
+    """Level 1 alone."""
+    return parts(url)[0]
+
+
+def derive(events: pa.Table, source: Source) -> pa.Table:
+    """*events* with the derived columns; each distinct text is looked at once."""
+    for field, names in DERIVED.items():
+        if field in source.fields:
+            for name, column in zip(names, _columns(events[field], len(names)), strict=True):
+                events = events.append_column(name, column)
+    return events.select(list(source.landed))
+
+
+def _columns(urls: pa.ChunkedArray, count: int) -> list[pa.Array]:
+    coded = urls.combine_chunks().dictionary_encode()
+    coded = coded if isinstance(coded, pa.DictionaryArray) else pa.concat_arrays(coded.chunks)
+    if len(_known) > _MOST_KNOWN:
+        _known.clear()
+    found: list[Parts] = []
+    for url in coded.dictionary.to_pylist():
+        known = _known.get(url)
+        if known is None:
+            known = _known[url] = parts(url)
+        found.append(known)
+    return [pc.take(pa.array([each[at] for each in found], pa.string()), coded.indices) for at in range(count)]
+
+
+def _host(authority: str) -> str | None:
+    """The host without user and port, lowered, without one leading `www.`; None when nothing is left."""
+    name = authority.rpartition("@")[2]
+    name = name.lower() if name.isascii() else name.translate(_UPPER_TO_LOWER)
+    bracketed = name.startswith("[") and "]" in name
+    name = name[: name.index("]") + 1] if bracketed else name.partition(":")[0]
+    return name.removeprefix("www.") or None

@@ -1,0 +1,199 @@
+"""One connection to PostgreSQL: statements, Arrow in and out, and errors that a person can read.
+
+The driver's DBAPI layer is left aside: it imports what data frame libraries it finds, which takes a second.
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import adbc_driver_postgresql
+import pyarrow as pa
+from adbc_driver_manager import AdbcConnection, AdbcStatement, Error
+
+from sojourn.engines.waiting import Result, waited_for
+from sojourn.errors import SojournError
+
+_BROKEN = ("08", "53", "57", "58")  # classes of SQLSTATE: the connection, its resources, the operator, the system
+_USE_COPY = "adbc.postgresql.use_copy"
+_DEFAULTS = {"PGCONNECT_TIMEOUT": "10", "PGAPPNAME": "sojourn"}
+_SETTINGS = (
+    "set timezone = 'UTC'; set client_min_messages = warning; set statement_timeout = 0; set lock_timeout = 0; "
+    "set idle_in_transaction_session_timeout = 0; set idle_session_timeout = 0"
+)
+
+
+class DatabaseError(SojournError):
+    """PostgreSQL refused, or is not there. *sqlstate* is its code, where it gave one; *said* its own words."""
+
+    def __init__(self, code: str, message: str, error: Exception, said: str) -> None:
+        super().__init__(code, f"{message}: {said}")
+        self.said = said
+        self.sqlstate: str | None = getattr(error, "sqlstate", None)
+        self.is_refusal = "ERROR:" in str(error) and (self.sqlstate or "")[:2] not in _BROKEN
+        """Whether the statement is at fault, not the connection or the server."""
+
+
+class Session:
+    """One connection. Each statement is a transaction of its own outside of `transaction`."""
+
+    def __init__(self, url: str) -> None:
+        self._secrets = _secrets(url)
+        self._streams: list[AdbcStatement] = []
+        self.failure: BaseException | None = None
+        for name, value in _DEFAULTS.items():
+            os.environ.setdefault(name, value)
+        try:
+            self._database = adbc_driver_postgresql.connect(url)
+            self._connection = AdbcConnection(self._database)
+        except Error as error:
+            said = _said(error, self._secrets)
+            raise DatabaseError("unreachable", "cannot reach the database", error, said) from None
+        self.execute(_SETTINGS)
+
+    def close(self) -> None:
+        """End the session; what is not committed is undone."""
+        with suppress(Error):
+            for statement in self._streams:
+                statement.close()
+            self._connection.close()
+            self._database.close()
+
+    def execute(self, sql: str, *parameters: str | int) -> None:
+        """Run *sql*; several statements when there are no *parameters* (`$1` ...)."""
+        with self._statement(sql, parameters) as statement:
+            self._waited_for(statement.execute_update)
+
+    def rows(self, sql: str, *parameters: str | int, copies: bool = True) -> list[dict[str, Any]]:
+        """All rows of a query; *copies* as for `stream`."""
+        with self._statement(sql, parameters) as statement:
+            statement.set_options(**{_USE_COPY: str(copies).lower()})
+            handle, _ = self._waited_for(statement.execute_query)
+            rows: list[dict[str, Any]] = pa.RecordBatchReader.from_stream(handle).read_all().to_pylist()
+            return rows
+
+    def stream(self, sql: str, *, copies: bool) -> pa.RecordBatchReader:
+        """A query's rows as they come; what does not run as `copy (...)` needs *copies* off and comes whole.
+
+        Whoever reads the rows may disguise what went wrong there: `failure` keeps it.
+        """
+        with self._told():
+            statement = AdbcStatement(self._connection)
+            self._streams.append(statement)
+            statement.set_options(**{_USE_COPY: str(copies).lower()})
+            statement.set_sql_query(sql)
+            handle, _ = self._waited_for(statement.execute_query)
+            reader = pa.RecordBatchReader.from_stream(handle)
+        return pa.RecordBatchReader.from_batches(_plain_schema(reader.schema), self._batches(reader))
+
+    def load(self, rows: pa.RecordBatchReader, table: str) -> None:
+        """Copy *rows* into a table of the schema `sojourn`."""
+        with self._told(), closing(AdbcStatement(self._connection)) as statement:
+            statement.set_options(
+                **{
+                    "adbc.ingest.target_db_schema": "sojourn",
+                    "adbc.ingest.target_table": table,
+                    "adbc.ingest.mode": "adbc.ingest.mode.append",
+                }
+            )
+            statement.bind_stream(rows)
+            self._waited_for(statement.execute_update)
+
+    @contextmanager
+    def transaction(self, *modes: str) -> Iterator[None]:
+        """Commit at the end; whatever breaks in between is undone as a whole."""
+        self.execute(f"begin {', '.join(('isolation level read committed', *modes))}")
+        try:
+            yield
+            self.execute("commit")
+        except BaseException:
+            with suppress(DatabaseError):
+                self.execute("rollback")
+            raise
+
+    @contextmanager
+    def _statement(self, sql: str, parameters: tuple[str | int, ...]) -> Iterator[AdbcStatement]:
+        with self._told(), closing(AdbcStatement(self._connection)) as statement:
+            statement.set_sql_query(sql)
+            if parameters:
+                statement.bind(pa.record_batch({f"p{at}": [value] for at, value in enumerate(parameters)}))
+            yield statement
+
+    def _batches(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+        try:
+            with self._told():
+                while (batch := self._waited_for(lambda: next(reader, None))) is not None:
+                    yield _plain(batch)
+        except BaseException as error:
+            self.failure = error
+            raise
+
+    def _waited_for(self, work: Callable[[], Result]) -> Result:
+        return waited_for(work, self._cancel)
+
+    def _cancel(self) -> None:
+        with suppress(Error):
+            self._connection.cancel()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """The driver's errors come out as ours, without a password. (Streams give them as `OSError`.)"""
+        try:
+            yield
+        except (Error, OSError) as error:
+            raise DatabaseError("database", "the database refused", error, _said(error, self._secrets)) from None
+
+
+@contextmanager
+def connect(url: str) -> Iterator[Session]:
+    """A session with the database at *url*."""
+    session = Session(url)
+    try:
+        yield session
+    except Exception as error:
+        if session.failure is not None and error is not session.failure:
+            raise session.failure from None
+        raise
+    finally:
+        session.close()
+
+
+def _plain_schema(schema: pa.Schema) -> pa.Schema:
+    return pa.schema([(field.name, pa.float64() if _is_numeric(field.type) else field.type) for field in schema])
+
+
+def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The driver gives `numeric` as text: make numbers of it."""
+    columns = [column.storage.cast(pa.float64()) if _is_numeric(column.type) else column for column in batch.columns]
+    return pa.record_batch(columns, schema=_plain_schema(batch.schema))
+
+
+def _is_numeric(kind: pa.DataType) -> bool:
+    return isinstance(kind, pa.OpaqueType) and kind.type_name == "numeric"
+
+
+def _secrets(url: str) -> list[str]:
+    """What must never be printed: the password, as written and as meant."""
+    try:
+        parts = urlsplit(url)
+        given = [parts.password or "", *parse_qs(parts.query).get("password", [])]
+    except ValueError:
+        given = re.findall(r"//[^:]*:(.*)@", url)
+    return sorted({form for secret in given if secret for form in (secret, unquote(secret))}, key=len, reverse=True)
+
+
+def _said(error: Exception, secrets: list[str]) -> str:
+    """The message without the driver's layers, the statement, and any part of a password."""
+    text = re.sub(r"\s+SQLSTATE: \w{5}$|\n*Query was: .*", "", str(error), flags=re.DOTALL)
+    text = re.sub(r"^.*?(?:ERROR|FATAL|PANIC):\s+", "", text, flags=re.DOTALL)
+    text = re.sub(r"^(?:[A-Z_]+: )?(?:\[libpq\] )?(?:Failed to connect: )?", "", text)
+    text = re.sub(r"\nLINE \d+:.*\n\s*\^|\n\s*(?:Is the server|HINT:).*", "", text)
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    text = re.sub(
+        r'"[^"\s]*@|(?<=percent-encoded token: ")[^"]*', lambda found: '"' * found[0].startswith('"') + "***", text
+    )
+    return " ".join(text.split()).rstrip(".")[:300]

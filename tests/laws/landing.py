@@ -1,0 +1,45 @@
+"""Landing in this process alone: quick, and without forking a test."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sojourn.reading import land
+from sojourn.reading.block import REJECTS, Block
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from sojourn.pipeline import Source
+    from sojourn.reading.sources import Input, Task
+
+
+def one_process(todo: Iterator[Task], source: Source, folder: Path, _workers: int) -> Iterator[land.Part]:
+    """Stands in for `land._in_processes`."""
+    land._begin(source, folder)
+    return map(land.read_task, todo)
+
+
+def landed(inputs: list[Input], source: Source, folder: Path) -> tuple[list[list[Block]], list[str]]:
+    """What landing gives of each input, part by part as blocks, and each input's digest of content."""
+    shutil.rmtree(folder, ignore_errors=True)
+    whole = land.land(inputs, source, folder, progress=lambda _: None)
+    before = whole.lines_before()
+    found: list[list[Block]] = [[] for _ in inputs]
+    for part in whole.parts:
+        blocks = found[part.input_number]
+        assert before[part.number] == sum(block.lines for block in blocks)
+        events = _read(folder / land.event_file(part.number), list(source.fields))
+        rejects = _read(folder / land.reject_file(part.number), REJECTS.names)
+        assert (part.rows, part.rejects) == (events.num_rows, rejects.num_rows)
+        blocks.append(Block(events, rejects, part.ledger, part.lines))
+    return found, whole.contents()
+
+
+def _read(path: Path, names: list[str]) -> pa.Table:
+    return pq.read_table(path) if path.exists() else pa.table({name: [] for name in names})

@@ -1,0 +1,135 @@
+"""Pipelines to try the tables on: the ready ones, and others that set what can be set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sojourn.pipeline import Pipeline, load, parse
+
+WEBSHOP_FIELDS = """
+name        = { path = "type", required = true }
+occurred_at = { path = "event.timestamp", required = true }
+url         = "event.page"
+referrer    = "event.referrer"
+"""
+
+TEXTS = {
+    "shop_own_hosts": f"""
+        [source.events]
+        dedupe = "record"
+        timezone = "Europe/Berlin"
+        [source.events.fields]
+        event_id = "id"
+        actor    = "event.customer-id"
+        {WEBSHOP_FIELDS}
+        [sessions]
+        rule = "gap"
+        gap  = "15m"
+        goal = "SEARCH"
+        own_hosts = ["www.Shop.example", "http://other.example:80/x", "localhost"]
+        [tables.sessions]
+        [tables.session_durations_by_referrer]
+        [tables.hourly_activity]
+    """,
+    "shop_without_id": f"""
+        [source.events]
+        dedupe = "off"
+        [source.events.fields]
+        {WEBSHOP_FIELDS}
+        actor = {{ path = "event.customer-id", type = "text" }}
+        [sessions]
+        rule = "gap"
+        gap  = "1800000001us"
+    """,
+    "shop_by_number": f"""
+        [source.events.fields]
+        event_id = {{ path = "id", type = "integer" }}
+        actor    = {{ path = "event.number", type = "integer" }}
+        {WEBSHOP_FIELDS}
+        price    = {{ path = "event.price", type = "number" }}
+        flag     = {{ path = "event.flag", type = "boolean" }}
+        seen     = {{ path = "event.seen", type = "time", formats = ["epoch_s"] }}
+        [sessions]
+        rule = "gap"
+        goal = "placed_order"
+        [tables.sessions]
+        [tables.user_activity]
+        [tables.transitions]
+        gap = "15m"
+    """,
+    "activity_by_record": """
+        bucket_timezone = "America/St_Johns"
+        [source.events]
+        dedupe = "record"
+        timezone = "Australia/Lord_Howe"
+        [source.events.fields]
+        occurred_at = { path = "timestamp", formats = ["%d/%m/%Y %H:%M:%S", "iso"] }
+        name        = "action"
+        actor       = "user.id"
+        url         = "url"
+        price       = { path = "price", type = "number" }
+        spot        = "place"
+        section     = { path = "part", type = "integer" }
+        copies      = "copies"
+        filename    = "file"
+        session_number = { path = "n", type = "integer" }
+        page        = "page"
+        step        = "step"
+        hour        = "hour"
+        user        = "who"
+        k_name      = "k"
+        r_name      = "r"
+        pause       = "pause"
+        first_old   = "first"
+        is_entry    = "entry"
+        [sessions]
+        rule = "gap"
+        [tables.user_activity]
+        [tables.hourly_activity]
+        [tables.transitions]
+        gap = "0s"
+        [tables.sessions]
+    """,
+    "views_with_names": """
+        bucket_timezone = "Asia/Kolkata"
+        [source.events.fields]
+        event_id    = "id"
+        session_key = "sessionId"
+        occurred_at = "timestamp"
+        url         = "url"
+        name        = "type"
+        referrer    = "referrer"
+        actor       = "userId"
+        [sessions]
+        rule = "key"
+        goal = "order+(1)"
+        [tables.pages]
+        [tables.sessions]
+        [tables.session_durations_by_referrer]
+        [tables.transitions]
+        [tables.hourly_activity]
+    """,
+    "views_of_nobody": """
+        bucket_timezone = "Pacific/Apia"
+        [source.events]
+        dedupe = "off"
+        [source.events.fields]
+        session_key = "sessionId"
+        occurred_at = "timestamp"
+        url         = "url"
+        [sessions]
+        rule = "key"
+        [tables.pages]
+        [tables.sessions]
+        [tables.hourly_activity]
+    """,
+}
+
+
+def written(name: str, text: str) -> Pipeline:
+    """The pipeline of a TOML text."""
+    return parse(text, name=name, where=f"{name}.toml", folder=Path())
+
+
+PIPELINES: dict[str, Pipeline] = {name: load(name) for name in ("webshop", "activity", "pageviews")}
+PIPELINES |= {name: written(name, text) for name, text in TEXTS.items()}

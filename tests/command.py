@@ -79,7 +79,7 @@ class Home:
 
     folder: Path
 
-    def path(self, name: str, content: bytes | str = b"") -> Path:
+    def path(self, name: str, content: bytes | bytearray | str = b"") -> Path:
         """The file *name* beside the home, with *content*."""
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -131,19 +131,20 @@ def test_session_columns() -> None:
 
 
 def test_sessions_by_key() -> None:
-    """All events with one key are one session; the first event gives the actor; no actor, no number (4.2)."""
+    """All events with one key (empty text is one) are one session; the first event gives the actor; no actor, no
+    number (4.2)."""
 
     def view(minute: float, key: str, actor: str | None) -> dict[str, Any]:
         return {"session_key": key, "occurred_at": START + minute * MINUTE, "url": "/p", "actor": actor}
 
-    events = [view(500, "k", "b"), view(0, "k", "a"), view(0, "j", "a"), view(9, "n", None), view(9, "", "a")]
+    events = [view(500, "k", "b"), view(0, "k", "a"), view(0, "j", "a"), view(9, "n", None), view(9, "", "")]
     rows = {row["session_id"]: row for row in sessions_by_key(events, PAGEVIEWS)}
-    ids = {key: md5("pageviews|" + key) for key in "jkn"}
+    ids = {key: md5("pageviews|" + key) for key in ("j", "k", "n", "")}
     assert set(rows) == set(ids.values())
     first, second = sorted((ids["j"], ids["k"]))
     assert [rows[first]["session_number"], rows[second]["session_number"]] == [1, 2]
     assert (rows[ids["k"]]["actor"], rows[ids["k"]]["duration_seconds"]) == ("a", 30000.0)
-    assert rows[ids["n"]]["session_number"] is None
+    assert [(rows[ids[key]]["actor"], rows[ids[key]]["session_number"]) for key in ("n", "")] == [(None, None)] * 2
     assert [rows[ids[key]]["bounced"] for key in "jkn"] == [True, False, True]
 
 

@@ -1,8 +1,5 @@
 #!/usr/bin/env python3
-"""Draws docs/pictures/run.svg: what a run prints, as it stands in the README.
-
-    .venv/bin/python docs/pictures/make.py [-o FILE.svg]
-"""
+"""Draws docs/pictures/run.svg, the picture in the README: what a run prints on a terminal."""
 
 import argparse
 import io
@@ -20,11 +17,11 @@ from rich.text import Text
 
 from sojourn import samples
 
-WIDTH = 84
+WIDTH = 98
 COMMANDS = (
     "sojourn run webshop events.jsonl",
     "sojourn metrics orders",
-    'sojourn sql "select line, reason, path, value from sojourn.quarantine limit 4"',
+    'sojourn sql "select line, reason, path, value from sojourn.quarantine order by line limit 4"',
 )
 
 

@@ -1,15 +1,17 @@
 """Commands: parse, call, print; nothing else. What a command needs is imported when it runs."""
 
 import json
+import signal
 import sys
 from collections.abc import Callable
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from sojourn import __version__
-from sojourn.errors import SojournError, UsageError
+from sojourn.errors import SojournError, UsageError, as_ours
 
 if TYPE_CHECKING:
     from sojourn.store.base import Store
@@ -17,28 +19,41 @@ if TYPE_CHECKING:
 Command = Callable[..., Any]
 
 
+class _WithoutPandas(MetaPathFinder):
+    """Arrow imports pandas wherever it is installed: a third of a second that no command has a use for."""
+
+    def find_spec(self, fullname: str, *_: object) -> None:
+        """Say that there is no pandas."""
+        if fullname == "pandas":
+            raise ModuleNotFoundError(fullname)
+
+
 class _Group(click.Group):
     """Turns our errors into one sentence and the right exit status, for every command."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        sys.meta_path.insert(0, _WithoutPandas())
+        signal.signal(signal.SIGTERM, _interrupt)
         try:
             return super().invoke(ctx)
         except SojournError as error:
             click.echo(f"error: {error.message} [{error.code}]", err=True)
             ctx.exit(error.exit_status)
-        except KeyboardInterrupt:
-            click.echo("interrupted; nothing was published", err=True)
-            ctx.exit(130)
-        except MemoryError:
-            click.echo("error: the memory is not enough; give less to read at once [memory]", err=True)
-            ctx.exit(1)
         except BrokenPipeError:
             sys.stderr.close()  # the reader of our output went away: nobody is left to tell
             ctx.exit(0)
-        except OSError as error:
-            where = f" ({error.filename})" if error.filename else ""
-            click.echo(f"error: {error.strerror or error}{where}; nothing was published [io]", err=True)
-            ctx.exit(1)
+        except KeyboardInterrupt as error:
+            click.echo("interrupted", err=True)
+            ctx.exit(as_ours(error).exit_status)
+        except (MemoryError, OSError) as error:
+            told = as_ours(error)
+            click.echo(f"error: {told.message} [{told.code}]", err=True)
+            ctx.exit(told.exit_status)
+
+
+def _interrupt(number: int, _: object) -> None:
+    """Being told to end is like Ctrl-C."""
+    raise KeyboardInterrupt(number)
 
 
 def _stored(command: Command) -> Command:

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from sojourn import quarantine
 from sojourn.engines import duckdb as engine
-from sojourn.errors import UsageError
+from sojourn.errors import SojournError, UsageError
 from sojourn.pipeline import Csv, Pipeline
 
 ORDER: dict[str, tuple[str, ...] | None] = {
@@ -32,20 +32,29 @@ _ISO = "%Y-%m-%dT%H:%M:%S.%fZ"
 class Export:
     """Files made beside their place, to be moved there when the run is published."""
 
+    pipeline: str = ""
     folder: Path | None = None
-    staged: Path | None = None
+    staged: Path = Path()
     names: list[str] = field(default_factory=list)
 
     def put_in_place(self) -> None:
         """Replace the files of an earlier export by these."""
-        if self.folder is None or self.staged is None:
+        if self.folder is None:
             return
-        for name in _earlier(self.folder):
-            if name not in self.names:
-                (self.folder / name).unlink(missing_ok=True)
-        for name in self.names:
-            (self.staged / name).replace(self.folder / name)
-        shutil.rmtree(self.staged, ignore_errors=True)
+        try:
+            for name in _earlier(self.folder):
+                if name not in self.names:
+                    (self.folder / name).unlink(missing_ok=True)
+            for name in self.names:
+                (self.staged / name).replace(self.folder / name)
+        except OSError as error:
+            raise SojournError(
+                "out_unusable",
+                f"the run was published, but its files cannot be put into {self.folder}: {error.strerror}; write them "
+                f"with: sojourn export {self.pipeline} --out DIR",
+            ) from error
+        finally:
+            shutil.rmtree(self.staged, ignore_errors=True)
 
 
 def stage(
@@ -59,12 +68,13 @@ def stage(
     """Write every table of *snapshot*, the manifest and the quarantine beside *folder*'s files."""
     if folder is None:
         return Export()
-    export = Export(folder, folder / f".sojourn-{run_id}")
+    export = Export(pipeline.name, folder, _staged(folder, run_id))
     try:
-        export.staged.mkdir(parents=True)  # type: ignore[union-attr] # just made
+        for left in folder.glob(_staged(folder, "*").name):  # by a run that was killed
+            shutil.rmtree(left, ignore_errors=True)
+        export.staged.mkdir(parents=True)
     except OSError as error:
         raise UsageError("out_unusable", f"cannot write to {folder}: {error.strerror}") from error
-    assert export.staged is not None
     with engine.attached({pipeline.name: snapshot}) as connection:
         connection.execute(f"use {engine.identifier(pipeline.name)}")
         queries = {name: _ordered(name, "rowid") for name in pipeline.tables}
@@ -74,6 +84,16 @@ def stage(
     (export.staged / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
     export.names = [entry["file"] for entry in written.values()] + ["quarantine.jsonl", "manifest.json"]
     return export
+
+
+def discard(folder: Path | None, run_id: str) -> None:
+    """Remove what a run that broke off has written beside *folder*'s files."""
+    if folder is not None:
+        shutil.rmtree(_staged(folder, run_id), ignore_errors=True)
+
+
+def _staged(folder: Path, run_id: str) -> Path:
+    return folder / f".sojourn-{run_id}"
 
 
 def write_tables(

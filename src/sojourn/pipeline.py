@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Struct
@@ -34,7 +34,7 @@ DERIVED = {"url": ("url_level1", "url_level2", "url_level3", "url_page"), "refer
 
 _VALUE_TYPES: dict[str, tuple[type, ...]] = {"text": (str,), "integer": (int,), "number": (int, float)}
 _RESERVED = {"sojourn", "main", "temp", "system", "public", "information_schema", "pg_catalog", "memory"}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?", re.IGNORECASE)
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([KMGT])(i?)B?|B)", re.IGNORECASE)
 
 
 class Field(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -184,7 +184,7 @@ def parse_size(text: str) -> int:
     found = _SIZE.fullmatch(text.strip())
     if found is None or float(found[1]) == 0:
         raise ValueError(f"{text!r} is not a size; write a number with a unit, such as 400MB or 2GB")
-    power = " KMGT".index(found[2].upper() or " ")
+    power = " KMGT".index((found[2] or " ").upper())
     return int(float(found[1]) * (1024 if found[3] else 1000) ** power)
 
 
@@ -202,17 +202,21 @@ def _spelled_out(raw: dict[str, Any], where: str) -> dict[str, Any]:
         raise _bad(where, "$.source", "name the source: [source.events] and [source.events.fields]")
     whole = dict(raw)
     if isinstance(sources, dict):
+        if foreign := sorted(set(sources) - {"events"}):
+            raise _bad(where, f"$.source.{foreign[0]}", "a pipeline has one source, named events: [source.events]")
         whole["source"] = {key: _source(value, f"$.source.{key}", where) for key, value in sources.items()}
-    for key, kind in (("sessions", Sessions),):
-        _known_keys(raw.get(key), kind, f"$.{key}", where)
+    if "sessions" in raw:
+        _known_keys(raw["sessions"], Sessions, "$.sessions", where)
+        _of_kind(raw["sessions"], Sessions, "$.sessions", where)
     tables = raw.get("tables", {})
     if isinstance(tables, dict):
         for key, value in tables.items():
             if key not in TABLES:
                 hint = did_you_mean(key, TABLES)
-                raise _bad(where, f"$.tables.{key}", f"unknown table{hint} Use some of {', '.join(TABLES)}")
+                raise _bad(where, f"$.tables.{key}", f"unknown table{hint or ';'} use some of {', '.join(TABLES)}")
             _known_keys(value, TableSettings, f"$.tables.{key}", where)
             _known_keys(isinstance(value, dict) and value.get("csv"), Csv, f"$.tables.{key}.csv", where)
+            _of_kind(value, TableSettings, f"$.tables.{key}", where)
     return whole
 
 
@@ -231,8 +235,11 @@ def _source(raw: Any, path: str, where: str) -> Any:
             entry = ({"type": "time"} if name == "occurred_at" else {}) | {"path": name} | entry
             if name in ("occurred_at", "event_id", "session_key"):
                 entry["required"] = True
+        _of_kind(entry, Field, f"{path}.fields.{name}", where)
         spelled[name] = entry
-    return {"dedupe": "id" if "event_id" in spelled else "record"} | raw | {"fields": spelled}
+    whole = {"dedupe": "id" if "event_id" in spelled else "record"} | raw | {"fields": spelled}
+    _of_kind(whole, Source, path, where)
+    return whole
 
 
 def _known_keys(value: Any, kind: type[Struct], path: str, where: str) -> None:
@@ -242,7 +249,26 @@ def _known_keys(value: Any, kind: type[Struct], path: str, where: str) -> None:
     for key in value:
         if key not in known:
             hint = did_you_mean(key, known)
-            raise _bad(where, f"{path}.{key}", f"unknown key{hint} Known here: {', '.join(known)}")
+            raise _bad(where, f"{path}.{key}", f"unknown key{hint or ';'} known here are {', '.join(known)}")
+
+
+def _of_kind(value: Any, kind: type[Struct], path: str, where: str) -> None:
+    """Refuse what does not make a *kind*: with its place by name, and the words that would do."""
+    try:
+        msgspec.convert(value, kind)
+    except (msgspec.ValidationError, RecursionError) as error:
+        text, _, below = str(error).partition(" - at `$")
+        key = re.split(r"[.\[`]", below.removeprefix("."))[0]
+        words = _words(get_type_hints(kind).get(key))
+        choice = f"; use one of {', '.join(words)}" if words else ""
+        raise _bad(where, path + below.rstrip("`"), text + choice) from error
+
+
+def _words(hint: Any) -> list[str]:
+    """The words that a type lets one choose from."""
+    if get_origin(hint) is Literal:
+        return list(get_args(hint))
+    return [word for part in get_args(hint) for word in _words(part)]
 
 
 def _bad(where: str, path: str, message: str) -> UsageError:
@@ -298,7 +324,7 @@ def _check_source(source: Source, where: str) -> None:
 
 
 def _check_field(name: str, field: Field, source: Source, at: str, where: str) -> None:
-    if any(name in derived for derived in DERIVED.values()) or name in ("part", "is_new", "place"):
+    if any(name in derived for derived in DERIVED.values()):
         raise _bad(where, at, "this name is taken; give the field another")
     if re.fullmatch(r"[a-z][a-z0-9_]*", name) is None:
         raise _bad(where, at, "a field's name has lower-case letters, digits and underscores only")

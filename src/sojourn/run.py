@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 from sojourn import export, quarantine
 from sojourn.engines.duckdb import Built, EventFile, build
-from sojourn.errors import SojournError, TooManyQuarantinedError, UsageError
+from sojourn.errors import SojournError, TooManyQuarantinedError, UsageError, as_ours
 from sojourn.ledger import Ledger, total
 from sojourn.pipeline import Pipeline
 from sojourn.reading.land import Landed, event_file, land
@@ -43,6 +44,7 @@ class Run:
     inputs: list[Input] = field(default_factory=list)
     ledgers: list[Ledger] = field(default_factory=list)
     tables: dict[str, int] = field(default_factory=dict)
+    refused: Path | None = None
 
     def report(self) -> dict[str, Any]:
         """The run as plain JSON values: what `--json` prints."""
@@ -70,42 +72,62 @@ def execute(pipeline: Pipeline, inputs: list[Input], store: Store, options: Opti
     run = Run(pipeline.name, inputs=inputs)
     with store.writing():
         kept = _kept(store, pipeline, options)
-        staging = store.staging(run.run_id)
-        refused: Path | None = None
         try:
-            landed = land(inputs, pipeline.events, staging / "events", progress=progress)
-            run.ledgers = landed.ledgers()
-            refused = quarantine.gather(landed, pipeline.name, run.run_id, staging)
-            files = [EventFile(store.event_path(file)) for file in kept.files] + _files(landed)
-            snapshot = staging / "snapshot.duckdb"
-            built = build(pipeline, files, snapshot, options.memory, staging / "spill")
-            run.tables = built.tables
-            _balance(run, landed, built, kept)
-            _check_limit(run, options)
-            run.status = "done"
-            exported = export.stage(pipeline, run.run_id, snapshot, refused, options.out, options.format)
-            fresh = store.keep_events([file.path for file in _files(landed)], pipeline.name, run.run_id)
-            store.publish(
-                Publication(
-                    pipeline=pipeline.name,
-                    run_id=run.run_id,
-                    snapshot=snapshot,
-                    tables=built.tables,
-                    files=(*kept.files, *fresh),
-                    events=built.events,
-                    reading=pipeline.fingerprint(),
-                    report=run.record(),
-                    quarantine=refused,
-                )
-            )
-            exported.put_in_place()
-        except SojournError as error:
-            run.status = "too_many_quarantined" if isinstance(error, TooManyQuarantinedError) else "failed"
-            run.tables = {}
-            store.record(run.record(), error.message, refused)
-            error.run = run  # type: ignore[attr-defined] # what became of the records is told with the error
-            raise
+            exported = _publish(run, pipeline, kept, store, options, progress)
+        except (SojournError, OSError, MemoryError, KeyboardInterrupt) as error:
+            export.discard(options.out, run.run_id)
+            raise _broken_off(run, store, error) from error
+        exported.put_in_place()
     return run
+
+
+def _publish(
+    run: Run, pipeline: Pipeline, kept: Kept, store: Store, options: Options, progress: Progress
+) -> export.Export:
+    """Read, land, build, balance, publish; gives the files for `--out`, to be put in place now."""
+    staging = store.staging(run.run_id)
+    store.note(run.record())
+    landed = land(run.inputs, pipeline.events, staging / "events", progress=progress)
+    run.ledgers = landed.ledgers()
+    run.refused = quarantine.gather(landed, pipeline.name, run.run_id, staging)
+    store.note(run.record())
+    files = [EventFile(store.event_path(file)) for file in kept.files] + _files(landed)
+    snapshot = staging / "snapshot.duckdb"
+    built = build(pipeline, files, snapshot, options.memory, staging / "spill")
+    run.tables = built.tables
+    _balance(run, landed, built, kept)
+    _check_limit(run, options)
+    run.status = "done"
+    exported = export.stage(pipeline, run.run_id, snapshot, run.refused, options.out, options.format)
+    fresh = store.keep_events([file.path for file in _files(landed)], pipeline.name, run.run_id)
+    store.publish(
+        Publication(
+            pipeline=pipeline.name,
+            run_id=run.run_id,
+            snapshot=snapshot,
+            tables=built.tables,
+            files=(*kept.files, *fresh),
+            events=built.events,
+            reading=pipeline.fingerprint(),
+            report=run.record(),
+            quarantine=run.refused,
+        )
+    )
+    return exported
+
+
+def _broken_off(run: Run, store: Store, error: BaseException) -> SojournError:
+    """What a person is told of a run that broke off; it is recorded, unless it broke off when it was published."""
+    told = as_ours(error)
+    with suppress(SojournError, OSError):  # where nothing can be written, nothing can be recorded
+        if store.kept(run.pipeline).run_id == run.run_id:
+            reason = told.message.replace("; nothing was published", "")
+            return SojournError(told.code, f"the run {run.run_id} was published, but broke off after that: {reason}")
+        run.status = "too_many_quarantined" if isinstance(told, TooManyQuarantinedError) else "failed"
+        run.tables = {}
+        store.record(run.record(), told.message, run.refused)
+    told.run = run  # type: ignore[attr-defined] # what became of the records is told with the error
+    return told
 
 
 def check(pipeline: Pipeline, inputs: list[Input], folder: Path, options: Options, progress: Progress) -> Run:
@@ -116,20 +138,32 @@ def check(pipeline: Pipeline, inputs: list[Input], folder: Path, options: Option
     built = build(pipeline, _files(landed), folder / "snapshot.duckdb", options.memory, folder / "spill")
     _balance(run, landed, built, Kept())
     run.status = "checked"
-    _check_limit(run, options)
+    try:
+        _check_limit(run, options)
+    except TooManyQuarantinedError as error:
+        run.status = "too_many_quarantined"
+        error.run = run  # type: ignore[attr-defined] # as in a run, the ledger is told with the error
+        raise
     return run
 
 
 def _kept(store: Store, pipeline: Pipeline, options: Options) -> Kept:
     """What earlier runs left to add to; nothing when the pipeline starts over."""
-    kept = store.kept(pipeline.name)
     if options.mode == "replace":
         return Kept()
+    kept = store.kept(pipeline.name)
     if kept.run_id is not None and kept.reading != pipeline.fingerprint():
         raise UsageError(
             "reading_changed",
             f"the pipeline {pipeline.name} now reads its records in another way than the run {kept.run_id}; "
             "start it over with --mode replace and all of its files, or give the new pipeline file another name",
+        )
+    missing = [path for file in kept.files if not (path := store.event_path(file)).exists()]
+    if missing:
+        raise SojournError(
+            "events_missing",
+            f"the kept events {missing[0]} are gone; bring the home back from a backup, or start {pipeline.name} over "
+            "with --mode replace and all of its files",
         )
     return kept
 

@@ -143,7 +143,7 @@ def _progress(inputs: list[Input]) -> Iterator[Callable[[int], None]]:
         TransferSpeedColumn,
     )
 
-    is_known = all(given.path is not None and not given.is_compressed for given in inputs)
+    is_known = not any(given.is_stream for given in inputs)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

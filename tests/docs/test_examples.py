@@ -7,6 +7,9 @@ import pytest
 
 from tests.docs import pages
 
+RUN = sorted(
+    (page for page in pages.pages() if pages.commands(page)), key=pages.commands, reverse=True
+)  # longest first
 EVERY_PAGE = pytest.mark.parametrize(
     "page",
     [page for page in [pages.README, *pages.pages()] if pages.blocks(page)],
@@ -16,7 +19,7 @@ EVERY_PAGE = pytest.mark.parametrize(
 
 @pytest.mark.parametrize(
     "page",
-    [page for page in pages.pages() if any(block.language == "console" for block in pages.blocks(page))],
+    RUN,
     ids=lambda page: str(page.relative_to(pages.DOCS)),
 )
 def test_commands_print_what_the_page_shows(page, tmp_path):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.command import process, sojourn
 
 HERE = Path(__file__).parent

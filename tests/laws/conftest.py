@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
+
 from tests.laws.effort import EFFORT
 
 settings.register_profile(
@@ -12,6 +13,8 @@ settings.register_profile(
     deadline=None,  # two cores are shared with other tests
     database=None,
     print_blob=True,
+    report_multiple_bugs=False,
+    phases=[Phase.explicit, Phase.generate, Phase.shrink],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 settings.load_profile("ci")

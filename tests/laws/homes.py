@@ -6,14 +6,13 @@ import shutil
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from tests import reference
-from tests.laws.adapt import pipeline_of, same_tables
-
 from sojourn import run
 from sojourn.engines import duckdb as engine
 from sojourn.reading.sources import resolve
 from sojourn.store.opening import open_store
 from sojourn.times import parse_duration
+from tests import reference
+from tests.laws.adapt import pipeline_of, same_tables
 
 if TYPE_CHECKING:
     from pathlib import Path

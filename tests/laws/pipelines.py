@@ -57,6 +57,7 @@ TEXTS = {
         [tables.transitions]
         gap = "15m"
     """,
+    # its fields bear names that the tables' own columns might bear on the way
     "activity_by_record": """
         bucket_timezone = "America/St_Johns"
         [source.events]
@@ -68,8 +69,12 @@ TEXTS = {
         actor       = "user.id"
         url         = "url"
         price       = { path = "price", type = "number" }
-        spot        = "place"
-        section     = { path = "part", type = "integer" }
+        place       = "place"
+        part        = { path = "part", type = "integer" }
+        is_new      = { path = "new", type = "boolean" }
+        is_view     = { path = "new", type = "boolean" }
+        viewed      = "place"
+        outside     = "outside"
         copies      = "copies"
         filename    = "file"
         session_number = { path = "n", type = "integer" }

@@ -12,13 +12,13 @@ import pytest
 import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
+
+from sojourn.pipeline import load
+from sojourn.reading import land, sources
 from tests.laws.adapt import Expected
 from tests.laws.damage import LINES, PIECES, spoil
 from tests.laws.effort import examples, seeded
 from tests.laws.landing import landed, one_process
-
-from sojourn.pipeline import load
-from sojourn.reading import land, sources
 
 if TYPE_CHECKING:
     from pathlib import Path

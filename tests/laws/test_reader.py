@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.laws.adapt import Expected
-from tests.laws.damage import LINES, PIECES, VALUES, spoil
-from tests.laws.effort import EFFORT, examples, seeded
 
 from sojourn.pipeline import Field, Source, load
 from sojourn.reading.jsonl import JsonLines
+from tests.laws.adapt import Expected
+from tests.laws.damage import LINES, PIECES, VALUES, spoil
+from tests.laws.effort import EFFORT, examples, seeded
 
 BOM = b"\xef\xbb\xbf"
 READERS = {name: JsonLines(load(name).events) for name in LINES}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+from sojourn.reading import land
 from tests import reference
 from tests.laws.adapt import pipeline_of
 from tests.laws.effort import examples
@@ -12,8 +14,6 @@ from tests.laws.homes import Home
 from tests.laws.landing import one_process
 from tests.laws.pipelines import PIPELINES
 from tests.laws.records import lines
-
-from sojourn.reading import land
 
 
 @pytest.fixture(scope="module")

@@ -10,17 +10,16 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests import reference
-from tests.laws.effort import EFFORT, examples, seeded
-from tests.reference import times as oracle
 
 from sojourn import times
 from sojourn.pipeline import Field, Source
 from sojourn.reading import columns
 from sojourn.reading.judge import Contract
+from tests import reference
+from tests.laws.effort import EFFORT, examples, seeded
+from tests.reference import times as oracle
 
-ZONES = """UTC Europe/Berlin America/New_York Australia/Lord_Howe Asia/Kolkata Pacific/Apia America/Sao_Paulo Europe/Dublin
-    Africa/Casablanca Asia/Tehran America/Caracas Antarctica/Troll Etc/GMT+5 Asia/Manila America/St_Johns""".split()
+ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata", "Pacific/Apia", "America/Sao_Paulo", "Europe/Dublin", "Africa/Casablanca", "Asia/Tehran", "America/Caracas", "Antarctica/Troll", "Etc/GMT+5", "Asia/Manila", "America/St_Johns"]
 PATTERNS = [
     "%d/%m/%Y %H:%M:%S",
     "%Y-%m-%dT%H:%M:%S.%f",

@@ -55,10 +55,10 @@ def groups_by_gap(events: list[Event], pipeline: Pipeline) -> list[Group]:
 
 
 def groups_by_key(events: list[Event], pipeline: Pipeline) -> list[Group]:
-    """All events that name one session; without a key (null or empty): in no session."""
+    """All events that name one session; only an event without any key is in none."""
     by_key: dict[object, Group] = {}
     for event in in_order(events, pipeline):
-        if event.get("session_key") not in (None, ""):
+        if event.get("session_key") is not None:
             by_key.setdefault(event["session_key"], []).append(event)
     return list(by_key.values())
 
@@ -91,7 +91,7 @@ def _session(group: Group, pipeline: Pipeline) -> Row:
     orders = [event for event in group if pipeline.goal is not None and is_named(event, pipeline.goal)]
     started_at, ended_at = time_of(group[0]), time_of(group[-1])
     return {
-        "actor": group[0].get("actor"),
+        "actor": None if is_anonymous(group[0]) else group[0]["actor"],
         "session_number": None,
         "started_at": started_at,
         "ended_at": ended_at,

@@ -1,11 +1,12 @@
 """One answer: publishing."""
 
 import json
+from typing import Any
 
 from tests.command import Home, lines, shop
 
 
-def snapshot(home: Home) -> list[dict]:
+def snapshot(home: Home) -> list[dict[str, Any]]:
     """The webshop's sessions as they stand, and which run published them."""
     return home.rows("select * from webshop.sessions order by actor, session_number")
 
@@ -35,7 +36,9 @@ def test_10_2_a_failed_run_changes_no_table_and_keeps_no_event(home: Home) -> No
     failed = home.call("run", "webshop", bad, "--max-quarantined", "0", "--json")
     assert failed.status == 3
     assert snapshot(home) == before
-    assert home.rows("select status, read, quarantined, message is not null as says_why from sojourn.runs order by started_at") == [
+    assert home.rows(
+        "select status, read, quarantined, message is not null as says_why from sojourn.runs order by started_at"
+    ) == [
         {"status": "done", "read": 1, "quarantined": 0, "says_why": False},
         {"status": failed.json["status"], "read": 3, "quarantined": 1, "says_why": True},
     ]

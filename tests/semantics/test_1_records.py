@@ -1,14 +1,15 @@
 """Records, events, and where every record ends."""
 
 import json
+from typing import Any
 
 import pytest
-from tests.command import Home, lines, shop
 
 from sojourn import pipeline
 from sojourn.errors import SojournError
 from sojourn.ledger import REASONS, Ledger
 from sojourn.pipeline import ready_pipelines
+from tests.command import Home, lines, shop
 
 TILLS = """
 [source.events.fields]
@@ -38,10 +39,10 @@ rule = "gap"
 """
 
 
-def ends(ledger: dict) -> int:
+def ends(ledger: dict[str, Any]) -> int:
     """Accepted, duplicate, dropped and quarantined records together."""
     sums = sum(ledger["dropped"].values()) + sum(ledger["quarantined"].values())
-    return ledger["accepted"] + ledger["duplicate"] + sums
+    return int(ledger["accepted"] + ledger["duplicate"] + sums)
 
 
 def test_1_1_ledger_balances_per_file_and_per_run(home: Home) -> None:
@@ -173,7 +174,9 @@ def test_1_2_nan_and_infinity_are_invalid_json_but_bad_type_in_csv(home: Home) -
     """JSON knows neither; in CSV they are text that is no number."""
     report = home.run("webshop", lines(*(shop(0, "10:00:00").replace("0", word, 1) for word in ("NaN", "-Infinity"))))
     assert report["ledger"]["quarantined"] == {"invalid_json": 2}
-    rows = lines("at,card,open,weight", *(f"2022-03-01T10:00:00,c,1,{word}" for word in ("NaN", "Infinity", "-inf", "1")))
+    rows = lines(
+        "at,card,open,weight", *(f"2022-03-01T10:00:00,c,1,{word}" for word in ("NaN", "Infinity", "-inf", "1"))
+    )
     report = home.run(home.path("gates.toml", GATES), rows, name="rows.csv")
     assert report["ledger"]["quarantined"] == {"bad_type": 3}
     assert report["ledger"]["accepted"] == 1
@@ -254,7 +257,7 @@ def test_1_4_of_duplicate_keys_the_last_wins(home: Home) -> None:
             good.replace('"page": ', '"page": "/first", "page": '),
             good.replace('"id": 1', '"id": {}, "id": 2'),
             good.replace('"id": 1', '"id": 3').replace('"event": ', '"event": {"page": 5.5, "query": "x"}, "event": '),
-            good.replace('"id": 1', '"id": 4').replace(event, f"{event}, \"event\": {{}}"),
+            good.replace('"id": 1', '"id": 4').replace(event, f'{event}, "event": {{}}'),
         ),
     )
     assert home.rows("select events, landing_page, exit_page from webshop.sessions") == [
@@ -268,7 +271,11 @@ def test_1_4_of_duplicate_keys_the_last_wins(home: Home) -> None:
 @pytest.mark.parametrize(
     ("field", "accepted", "refused"),
     [
-        ("note", ['"x"', "56456", "-0", "1.50", "1e3", "123456789012345678901", '"null"', "null"], ["true", "[]", "{}"]),
+        (
+            "note",
+            ['"x"', "56456", "-0", "1.50", "1e3", "123456789012345678901", '"null"', "null"],
+            ["true", "[]", "{}"],
+        ),
         (
             "nr",
             ["1", "-1", '"12"', '"-12"', '"007"', "9223372036854775807", "-9223372036854775808"],
@@ -294,7 +301,12 @@ def test_1_5_coercion_of_json_values(home: Home, field: str, accepted: list[str]
     assert home.values("select sum(events) from tills.sessions") == [len(accepted)]
     rows = home.rows("select line, reason, path, value from sojourn.quarantine order by line")
     assert rows == [
-        {"line": at + 1, "reason": "bad_type", "path": f"$.{field}", "value": json.loads(value) if value[0] == '"' else value}
+        {
+            "line": at + 1,
+            "reason": "bad_type",
+            "path": f"$.{field}",
+            "value": json.loads(value) if value[0] == '"' else value,
+        }
         for at, value in enumerate(values)
         if value in refused
     ]

@@ -2,8 +2,10 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
+
 from tests.command import Home, lines, shop
 
 ACCEPTED = {
@@ -88,7 +90,9 @@ def test_2_1_iso_times_with_and_without_offset_are_utc_microseconds(home: Home) 
 @pytest.mark.parametrize("ending", ["", "Z"], ids=["plain", "all with Z"])
 def test_2_1_a_file_of_one_kind_reads_as_a_mixed_one(home: Home, ending: str) -> None:
     """Columns of one kind of time give the instants that each time gives alone."""
-    texts = [f"2022-04-28{between}07:38:46{fraction}{ending}" for between in "T " for fraction in ("", ".1", ".1234567")]
+    texts = [
+        f"2022-04-28{between}07:38:46{fraction}{ending}" for between in "T " for fraction in ("", ".1", ".1234567")
+    ]
     home.run("webshop", lines(*(shop(text, text, text) for text in texts)))
     fractions = {"": "000000", ".1": "100000", ".1234567": "123456"}
     assert starts(home, "webshop") == {
@@ -105,7 +109,9 @@ def test_2_1_what_is_no_instant_is_bad_time(home: Home) -> None:
 
 def test_2_1_declared_formats_are_the_only_ones(home: Home) -> None:
     """With `%d/%m/%Y` declared the day comes first and ISO text is no time; several may be declared."""
-    day_first = home.path("day_first.toml", TICKS.replace("FORMATS", '["%d/%m/%Y %H:%M:%S"]').replace("Europe/Berlin", "UTC"))
+    day_first = home.path(
+        "day_first.toml", TICKS.replace("FORMATS", '["%d/%m/%Y %H:%M:%S"]').replace("Europe/Berlin", "UTC")
+    )
     content = lines(*(json.dumps({"id": text, "at": text}) for text in ("02/03/2017 20:22:00", "2017-03-02T20:22:00")))
     assert home.run(day_first, content)["ledger"]["quarantined"] == {"bad_time": 1}
     assert starts(home, "day_first") == {"02/03/2017 20:22:00": "2017-03-02T20:22:00.000000Z"}
@@ -116,7 +122,12 @@ def test_2_1_declared_formats_are_the_only_ones(home: Home) -> None:
 
 @pytest.mark.parametrize(
     ("unit", "number"),
-    [("epoch_s", "1646128800.123456"), ("epoch_ms", "1646128800123.4569"), ("epoch_us", "1646128800123456.9"), ("epoch_ns", "1646128800123456999")],
+    [
+        ("epoch_s", "1646128800.123456"),
+        ("epoch_ms", "1646128800123.4569"),
+        ("epoch_us", "1646128800123456.9"),
+        ("epoch_ns", "1646128800123456999"),
+    ],
 )
 def test_2_1_epoch_numbers_in_the_declared_unit(home: Home, unit: str, number: str) -> None:
     """One instant in four units; digits past the microsecond are cut off, whole numbers are exact."""
@@ -152,7 +163,7 @@ def test_2_1_local_times_around_a_change_of_clocks(home: Home) -> None:
 def test_2_2_order_is_nulls_first_numbers_numerically_text_by_bytes(home: Home) -> None:
     """At one instant the other fields decide, in their declared order, and not the order of arrival."""
     own = home.path("keyed.toml", KEYED)
-    ordered = [
+    ordered: list[dict[str, object]] = [
         {"rank": None, "size": 7},
         {"rank": -1, "size": 7},
         {"rank": 9, "size": 7},
@@ -169,7 +180,7 @@ def test_2_2_order_is_nulls_first_numbers_numerically_text_by_bytes(home: Home) 
     ]
     pairs = [
         {"key": f"{at:02}", "at": "2022-03-01T10:00:00", "url": url, **record}
-        for at, (first, second) in enumerate(zip(ordered, ordered[1:], strict=False))
+        for at, (first, second) in enumerate(pairwise(ordered))
         for url, record in (("/second", second), ("/first", first))
     ]
     home.run(own, lines(*map(json.dumps, pairs)))
@@ -181,14 +192,21 @@ def test_2_2_order_is_nulls_first_numbers_numerically_text_by_bytes(home: Home) 
 def test_2_2_tables_do_not_depend_on_the_order_of_records(home: Home, pipeline: str) -> None:
     """The same records forwards and backwards give the same tables to the byte, session ids included."""
     users = ["a", "b", None]
-    records = [
-        {
-            "webshop": {"id": at % 20, "type": ("page_view", "placed_order")[at % 3 == 0], "event": {"customer-id": users[at % 3], "timestamp": f"2022-03-01T1{at % 7}:00:00", "page": f"/{at % 4}", "referrer": f"//r{at % 5}.example"}},
-            "activity": {"event_id": str(at % 20), "action": f"a{at % 2}", "timestamp": f"01/03/2022 1{at % 7}:00:00", "url": f"/{at % 4}", "user": {"id": users[at % 3]}},
-            "pageviews": {"sessionId": f"k{at % 3}", "timestamp": f"2022-03-01T1{at % 7}:00:00", "url": f"/{at % 4}", "userId": users[at % 3]},
-        }[pipeline]
-        for at in range(40)
-    ]  # fmt: skip
+
+    def record(at: int) -> dict[str, object]:
+        time, url, user = f"1{at % 7}:00:00", f"/{at % 4}", users[at % 3]
+        match pipeline:
+            case "webshop":
+                event = {"customer-id": user, "timestamp": f"2022-03-01T{time}", "page": url}
+                kind = ("page_view", "placed_order")[at % 3 == 0]
+                return {"id": at % 20, "type": kind, "event": event | {"referrer": f"//r{at % 5}.example"}}
+            case "activity":
+                place = {"timestamp": f"01/03/2022 {time}", "url": url, "user": {"id": user}}
+                return {"event_id": str(at % 20), "action": f"a{at % 2}", **place}
+            case _:
+                return {"sessionId": f"k{at % 3}", "timestamp": f"2022-03-01T{time}", "url": url, "userId": user}
+
+    records = [record(at) for at in range(40)]
     written = []
     for at, given in enumerate((records, records[::-1], records[::2] + records[1::2])):
         out = home.folder / f"out{at}"
@@ -216,7 +234,9 @@ def test_2_3_hours_are_calendar_slots_in_the_bucket_timezone(home: Home) -> None
         instants = [first + timedelta(hours=at, minutes=59, seconds=59, microseconds=999_999) for at in range(count)]
         return lines(*(f'{{"at": "{instant:%Y-%m-%dT%H:%M:%S.%fZ}"}}' for instant in instants))
 
-    counted = "select time_bucket, sum(activity_count)::bigint as events from clock.hourly_activity group by all order by all"
+    counted = (
+        "select time_bucket, sum(activity_count)::bigint as events from clock.hourly_activity group by all order by all"
+    )
     home.run(own, hours_of(datetime(2024, 3, 30, 23, tzinfo=UTC), 23))
     spring = [f"20240331{hour:02}" for hour in range(24) if hour != 2]
     assert home.rows(counted) == [{"time_bucket": hour, "events": 1} for hour in spring]
@@ -231,7 +251,10 @@ def test_2_4_an_hour_is_half_open(home: Home) -> None:
     times = ["10:59:59.999999", "11:00:00.000000", "11:59:59.9999999"]
     home.run("pageviews", lines(*(record.format(time) for time in times)))
     rows = home.rows("select time_bucket, activity_count from pageviews.hourly_activity order by 1")
-    assert rows == [{"time_bucket": "2022030110", "activity_count": 1}, {"time_bucket": "2022030111", "activity_count": 2}]
+    assert rows == [
+        {"time_bucket": "2022030110", "activity_count": 1},
+        {"time_bucket": "2022030111", "activity_count": 2},
+    ]
 
 
 def test_2_5_quantiles_interpolate(home: Home) -> None:
@@ -240,5 +263,12 @@ def test_2_5_quantiles_interpolate(home: Home) -> None:
     both = [(who, second) for who, last in stays.items() for second in {0, last}]
     home.run("webshop", lines(*(shop(f"{who}{second}", f"10:00:{second:02}", who) for who, second in both)))
     assert home.metric("session_durations") == [
-        {"referrer": "(direct)", "sessions": 4, "median_seconds": 15, "p25_seconds": 7.5, "p75_seconds": 25, "mean_seconds": 17.5}
+        {
+            "referrer": "(direct)",
+            "sessions": 4,
+            "median_seconds": 15,
+            "p25_seconds": 7.5,
+            "p75_seconds": 25,
+            "mean_seconds": 17.5,
+        }
     ]

@@ -4,6 +4,7 @@ import json
 from itertools import permutations
 
 import pytest
+
 from tests.command import Home, lines, shop
 
 READINGS = """
@@ -100,9 +101,7 @@ def test_3_2_page_views_default_to_record(home: Home) -> None:
 
 def test_3_3_reading_a_file_again_publishes_equal_tables(home: Home) -> None:
     """What was accepted is duplicate now; dropped and quarantined records end as before."""
-    content = lines(
-        shop(1, "10:00:00"), shop(2, "10:01:00"), shop(2, "10:01:00"), shop(3, "10:00:00", None), "broken"
-    )
+    content = lines(shop(1, "10:00:00"), shop(2, "10:01:00"), shop(2, "10:01:00"), shop(3, "10:00:00", None), "broken")
     out = home.folder / "out"
     first = home.run("webshop", content, "--out", out)["ledger"]
     tables = {path.name: path.read_bytes() for path in out.glob("*.csv")}

@@ -41,7 +41,10 @@ def test_4_1_one_microsecond_more_than_the_gap_splits(home: Home) -> None:
 
 def test_4_1_many_short_pauses_make_one_long_session(home: Home) -> None:
     """The gap is between neighbours: the session itself may be far longer."""
-    home.run("webshop", lines(*(shop(hour * 2 + half, f"{hour:02}:{half * 30:02}:00") for hour in range(24) for half in (0, 1))))
+    home.run(
+        "webshop",
+        lines(*(shop(hour * 2 + half, f"{hour:02}:{half * 30:02}:00") for hour in range(24) for half in (0, 1))),
+    )
     rows = home.rows("select events, duration_seconds from webshop.sessions")
     assert rows == [{"events": 48, "duration_seconds": 23.5 * 3600}]
 
@@ -77,7 +80,12 @@ def test_4_1_the_gap_is_the_pipelines(home: Home) -> None:
         rule = "gap"
         """
     content = lines(shop(1, "10:00:00"), shop(2, "10:01:30"), shop(3, "10:03:00.000001"), shop(4, "10:33:00.000001"))
-    for name, gap, sessions in (("quick", 'gap = "90s"', 3), ("usual", "", 1), ("shorter", 'gap = "1.5m"', 3), ("longer", 'gap = "90000001us"', 2)):
+    for name, gap, sessions in (
+        ("quick", 'gap = "90s"', 3),
+        ("usual", "", 1),
+        ("shorter", 'gap = "1.5m"', 3),
+        ("longer", 'gap = "90000001us"', 2),
+    ):
         report = home.run(home.path(f"{name}.toml", f"{own}{gap}\n"), content)
         assert report["tables"] == {"sessions": sessions}, name
 
@@ -99,9 +107,17 @@ def test_4_4_start_end_duration_and_number(home: Home) -> None:
     """First event, last event, their difference in seconds as a double; numbers count from 1 by start."""
     home.run(
         "webshop",
-        lines(shop(1, "15:00:00"), shop(2, "10:00:00.25"), shop(3, "10:10:00.75"), shop(4, "12:00:00"), shop(5, "11:00:00", "d")),
+        lines(
+            shop(1, "15:00:00"),
+            shop(2, "10:00:00.25"),
+            shop(3, "10:10:00.75"),
+            shop(4, "12:00:00"),
+            shop(5, "11:00:00", "d"),
+        ),
     )
-    rows = home.rows("select actor, session_number, started_at, ended_at, duration_seconds from webshop.sessions order by 1, 2")
+    rows = home.rows(
+        "select actor, session_number, started_at, ended_at, duration_seconds from webshop.sessions order by 1, 2"
+    )
     day = "2022-03-01T"
     assert [tuple(row.values()) for row in rows] == [
         ("c", 1, f"{day}10:00:00.250000Z", f"{day}10:10:00.750000Z", 600.5),
@@ -121,7 +137,10 @@ def test_4_4_sessions_that_start_together_are_numbered_by_session_id(home: Home)
 
 def test_4_5_session_id_by_gap(home: Home) -> None:
     """MD5 of pipeline, actor, start in microseconds and the first event's id."""
-    home.run("webshop", lines(shop("b", "10:00:00.000001", "käthe"), shop("a", "10:00:01", "käthe"), shop("a|", "12:00:00", "käthe")))
+    home.run(
+        "webshop",
+        lines(shop("b", "10:00:00.000001", "käthe"), shop("a", "10:00:01", "käthe"), shop("a|", "12:00:00", "käthe")),
+    )
     ids = home.values("select session_id from webshop.sessions order by session_number")
     assert ids == [
         md5("webshop", "käthe", microseconds("2022-03-01T10:00:00.000001"), "b"),

@@ -1,5 +1,6 @@
 """Orders of the webshop."""
 
+from collections.abc import Sequence
 from itertools import count
 
 from tests.command import Home, lines, shop
@@ -7,7 +8,7 @@ from tests.command import Home, lines, shop
 NOTHING = {"median_visits_before_order": None, "median_session_duration_minutes_before_order": None}
 
 
-def customers(*visits: tuple[str, list[tuple[float, int]]]) -> bytes:
+def customers(*visits: tuple[str, Sequence[tuple[float, int]]]) -> bytes:
     """Lines for customers; each of their visits, in a day of its own, has its minutes and its orders."""
     number = count(1)
     made = []

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from tests.command import Home, lines
 
 LEVELS = {
@@ -42,7 +43,12 @@ LEVELS = {
 
 def act(number: object, when: str, url: str | None = "/", action: str = "page_view", **more: object) -> str:
     """A line of the website's log, on 1 March 2017; *user* is its user's id."""
-    record = {"event_id": f"{number:02}", "action": action, "timestamp": f"01/03/2017 {when}", "url": url}
+    record: dict[str, object] = {
+        "event_id": f"{number:02}",
+        "action": action,
+        "timestamp": f"01/03/2017 {when}",
+        "url": url,
+    }
     record |= {"user": {"id": more["user"]}} if "user" in more else {}
     return json.dumps(record)
 
@@ -75,7 +81,9 @@ def home_of_urls(tmp_path_factory: pytest.TempPathFactory) -> Home:
 @pytest.fixture(scope="module")
 def levels(home_of_urls: Home) -> dict[str, tuple[str | None, ...]]:
     """The three levels of each text, by the place of its event."""
-    rows = home_of_urls.rows("select url_level1, url_level2, url_level3 from activity.user_activity order by time_stamp")
+    rows = home_of_urls.rows(
+        "select url_level1, url_level2, url_level3 from activity.user_activity order by time_stamp"
+    )
     return dict(zip(LEVELS, (tuple(row.values()) for row in rows), strict=True))
 
 
@@ -152,8 +160,7 @@ def test_6_3_other_tables_have_iso_instants_lower_case_booleans_and_empty_nulls(
         out,
     )
     assert (out / "sessions.csv").read_text().splitlines()[1].partition(",")[2] == (
-        ",,2016-01-01T00:00:00.000000Z,2016-01-01T00:00:00.000000Z,0.0,1,1,false,true,,"
-        '"/a,""b""","/a,""b"""'
+        ',,2016-01-01T00:00:00.000000Z,2016-01-01T00:00:00.000000Z,0.0,1,1,false,true,,"/a,""b""","/a,""b"""'
     )
 
 

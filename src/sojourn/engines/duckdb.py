@@ -1,6 +1,7 @@
 """The door to DuckDB: connections with limits, building a snapshot, and a person's read-only queries."""
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import pyarrow as pa
 
 from sojourn.engines.plans import plan
 from sojourn.engines.waiting import waited_for
-from sojourn.errors import SojournError, UsageError
+from sojourn.errors import SojournError, UsageError, disk_full
 from sojourn.pipeline import Pipeline
 
 DEFAULT_MEMORY = 640_000_000
@@ -20,6 +21,9 @@ DEFAULT_MEMORY = 640_000_000
 _PROCESS = 130_000_000  # Python, Arrow and DuckDB themselves, before the first row
 _LEAST = 90_000_000
 _INSTANTS = {"sessions": ("started_at", "ended_at"), "user_activity": ("time_stamp",)}
+
+_NO_ROOM = re.compile("No space left on device|File too large|Disk quota exceeded", re.IGNORECASE)
+_PATH = re.compile(r'/[^"\\]+')
 
 Connection = duckdb.DuckDBPyConnection
 
@@ -63,8 +67,13 @@ def connect(memory: int | None = None, spill: Path | None = None) -> Iterator[Co
         raise SojournError(
             "memory", f"the memory is not enough; give more with --memory ({_first_line(error)})"
         ) from error
-    except duckdb.IOException as error:
-        raise SojournError("io", f"reading or writing failed: {_first_line(error)}") from error
+    except duckdb.Error as error:
+        if _NO_ROOM.search(str(error)):
+            path = _PATH.search(str(error))
+            raise disk_full(f" ({path[0]})" if path is not None else "") from error
+        if isinstance(error, duckdb.IOException):
+            raise SojournError("io", f"reading or writing failed: {_first_line(error)}") from error
+        raise
     finally:
         connection.close()
 
@@ -102,6 +111,7 @@ def lock_down(connection: Connection, readable: list[Path]) -> None:
     connection.execute("set allowed_paths = $1", [[str(path) for path in readable]])
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")
+    connection.execute("begin transaction read only")  # also for what `explain analyze` would do in memory
 
 
 def select(connection: Connection, sql: str) -> pa.RecordBatchReader:
@@ -159,16 +169,16 @@ def _landed(connection: Connection, pipeline: Pipeline, files: list[EventFile]) 
         kinds = {"integer": "bigint", "number": "double", "boolean": "boolean", "time": "bigint"}
         nulls = [f"null::{kinds.get(kind, 'varchar')} as {identifier(name)}" for name, kind in columns.items()]
         connection.execute(f"create temp view landed as select {', '.join(nulls)} where false")
-        connection.execute("create temp view parts as select *, 0::bigint as part, true as is_new from landed")
+        connection.execute("create temp view parts as select *, 0::bigint as _part, true as _is_new from landed")
         return
     fields = ", ".join(identifier(name) for name in columns)
     names = ", ".join(quote(str(file.path)) for file in files)
-    connection.execute("create temp table numbered (filename varchar, part bigint)")
+    connection.execute("create temp table numbered (_file varchar, _part bigint)")
     connection.executemany("insert into numbered values ($1, $2)", [[str(file.path), file.part] for file in files])
     connection.execute(f"create temp view landed as select {fields} from read_parquet([{names}])")
     connection.execute(
-        f"create temp view parts as select {fields}, coalesce(part, -1) as part, part is not null as is_new "
-        f"from read_parquet([{names}], filename = true) join numbered using (filename)"
+        f"create temp view parts as select {fields}, coalesce(_part, -1) as _part, _part is not null as _is_new "
+        f"from read_parquet([{names}], filename = '_file') join numbered using (_file)"
     )
 
 
@@ -194,4 +204,6 @@ def _number(connection: Connection, sql: str) -> int:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n", 1)[0]
+    """What DuckDB says first, with its suggestion where it has one."""
+    first, *more = str(error).strip().split("\n")
+    return " ".join([first, *(line for line in more if line.startswith(("Did you mean", "Candidate bindings")))])

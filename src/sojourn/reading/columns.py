@@ -72,14 +72,13 @@ def instants(
         cast = _pattern(formats[0], contract)
     else:  # several formats: the exact judgement tries them in turn
         cast = lambda column: pa.nulls(len(column), pa.int64())  # noqa: E731 - as short as the others
+    kind = pa.int64() if formats and all(name in times.EPOCH_UNITS for name in formats) else pa.string()
     try:
-        column = values if isinstance(values, pa.Array) else pa.array(values)
-        read = cast(column) if column.type in (pa.string(), pa.int64()) else pa.nulls(len(values), pa.int64())
+        column = values if isinstance(values, pa.Array) else pa.array(values, kind)
+        read = cast(column) if column.type == kind else pa.nulls(len(column), pa.int64())
     except (pa.ArrowTypeError, pa.ArrowInvalid, OverflowError):
-        column, read = (
-            pa.array([value is not None or None for value in values]),
-            pa.nulls(len(values), pa.int64()),
-        )
+        column = pa.array([value is not None or None for value in values], pa.bool_())
+        read = pa.nulls(len(column), pa.int64())
     return read, _positions(pc.and_(column.is_valid(), read.is_null()))
 
 
@@ -94,9 +93,9 @@ def from_text(column: pa.Array, kind: str) -> tuple[pa.Array, Doubtful]:
     else:
         lowered = pc.ascii_lower(column)
         read = pc.if_else(
-            pc.is_in(lowered, pa.array(["true", "t", "1"])),
+            pc.is_in(lowered, pa.array(["true", "t", "1"], pa.string())),
             True,
-            pc.if_else(pc.is_in(lowered, pa.array(["false", "f", "0"])), False, None),
+            pc.if_else(pc.is_in(lowered, pa.array(["false", "f", "0"], pa.string())), False, None),
         )
     return read, _positions(pc.and_(column.is_valid(), read.is_null()))
 

@@ -3,13 +3,16 @@
 import gc
 import multiprocessing
 import os
+import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
+from threading import Thread
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -90,7 +93,7 @@ def land(inputs: list[Input], source: Source, folder: Path, *, progress: Callabl
     else:
         for given in inputs:
             refuse_documents(given)
-        todo = tasks(inputs, workers)
+        todo = _no_documents(tasks(inputs, workers))
     landed = Landed(folder, inputs)
     folder.mkdir(parents=True, exist_ok=True)
     first = list(islice(todo, 2))
@@ -192,9 +195,20 @@ def _begin(source: Source, folder: Path) -> None:
 
 
 def _begin_process(source: Source, folder: Path) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all of us: the run alone answers it
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    Thread(target=_end_with_parent, daemon=True).start()
     gc.disable()  # decoded records hold no cycles; looking for some doubles the time
     pa.set_cpu_count(1)
     _begin(source, folder)
+
+
+def _end_with_parent() -> None:
+    """End this process once the run that began it is gone: it would hold the home's lock for good."""
+    parent = multiprocessing.parent_process()
+    while parent is not None and os.getppid() == parent.pid:
+        time.sleep(0.2)
+    os._exit(1)
 
 
 def _in_processes(todo: Iterator[Task], source: Source, folder: Path, workers: int) -> Iterator[Part]:
@@ -245,6 +259,14 @@ def _blocks(task: Task) -> Iterator[tuple[bytes, int, Block | None]]:
                 )
 
 
+def _no_documents(todo: Iterator[Task]) -> Iterator[Task]:
+    """The same tasks; a stream that turns out to be one JSON document is one clear error."""
+    for task in todo:
+        if task.start == 0 and task.content is not None:
+            refuse_documents(task)
+        yield task
+
+
 def _with_headers(todo: Iterator[Task], source: Source) -> Iterator[Task]:
     """CSV tasks that know their input's columns; a required column that is missing is one clear error."""
     header: tuple[str, ...] = ()
@@ -265,6 +287,6 @@ def _with_headers(todo: Iterator[Task], source: Source) -> Iterator[Task]:
 
 def _files_only(inputs: list[Input]) -> list[Input]:
     for given in inputs:
-        if given.path is None or given.is_compressed:
+        if given.is_stream:
             raise UsageError("not_a_file", f"Parquet is read from uncompressed files only, not from {given.name}")
     return inputs

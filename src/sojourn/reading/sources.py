@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import xxhash
 import zstandard
@@ -27,18 +27,28 @@ _SUFFIXES = {
 }
 _MOST_UNITS = 16
 _HEAD = 1 << 20
+_PACKED = 1 << 14
 _BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True)
 class Input:
-    """One file, or standard input (`path` is None). *name* is how the person named it."""
+    """One file, or standard input (`path` is None). *name* is how the person named it.
+
+    *is_pipe*: it can be read only once and from its beginning, as `/dev/stdin` and `<(command)` can.
+    """
 
     name: str
     path: str | None
     size: int = 0
     inode: int = 0
     is_compressed: bool = False
+    is_pipe: bool = False
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether it is read in one piece, from its beginning to its end."""
+        return self.path is None or self.is_compressed or self.is_pipe
 
 
 @dataclass(frozen=True)
@@ -79,7 +89,7 @@ def tasks(inputs: list[Input], workers: int) -> Iterator[Task]:
     """Tasks over all *inputs*, numbered from 0 in the order of the content."""
     number = 0
     for at, source in enumerate(inputs):
-        pieces = _stream(at, source) if source.path is None or source.is_compressed else _ranges(at, source, workers)
+        pieces = _stream(at, source) if source.is_stream else _ranges(at, source, workers)
         for piece in pieces:
             yield Task(number, *piece)
             number += 1
@@ -125,20 +135,30 @@ def first_line(task: Task) -> bytes:
 
 def head(source: Input) -> bytes:
     """The first mebibyte of a file's content."""
-    if source.path is None:
-        raise UsageError("not_a_file", "name a file; standard input cannot be looked at and then read")
+    if source.path is None or source.is_pipe:
+        raise UsageError("not_a_file", "name a file; what comes through a pipe cannot be looked at and then read")
     with _open(source.path, source.name) as file:
         return _read((_decompressed(file) if source.is_compressed else file), _HEAD, source)
 
 
-def refuse_documents(source: Input) -> None:
-    """Raise when a file is one JSON document over many lines, which no line of can be a record."""
-    what = _document(head(source).removeprefix(_BOM)) if source.path is not None else None
+def refuse_documents(given: Input | Task) -> None:
+    """Raise when a file is one JSON document over many lines, which no line of can be a record.
+
+    What comes through a pipe is looked at in the *task* that begins it.
+    """
+    if isinstance(given, Task):
+        source, begin = given.input, (given.content or b"")[:_HEAD]
+    else:
+        source, begin = given, b"" if given.path is None or given.is_pipe else head(given)
+    what = _document(begin.removeprefix(_BOM))
     if what is not None:
+        convert = f"jq -c '{'.[]' if 'array' in what else '.'}'"
+        name, example = source.name, f"{convert} {source.name} > events.jsonl"
+        if source.path is None or source.is_pipe:
+            name, example = "standard input" if source.path is None else name, f"... | {convert} | sojourn ..."
         raise SojournError(
             f"json_{what.split()[-1]}",
-            f"{source.name} is {what}, not one object per line; convert it first, "
-            f"for example with: jq -c '{'.[]' if 'array' in what else '.'}' {source.name} > events.jsonl",
+            f"{name} is {what}, not one object per line; convert it first, for example with: {example}",
         )
 
 
@@ -165,6 +185,8 @@ def _document(head: bytes) -> str | None:
 
 
 def _expand(argument: str, source_format: str) -> list[str]:
+    if not argument:
+        raise UsageError("no_such_file", "a source is empty text; name a file, a directory, a glob, or -")
     path = Path(argument)
     if path.is_dir():
         found = sorted(str(file) for file in path.rglob("*") if _is_data(file, source_format, path))
@@ -192,6 +214,8 @@ def _is_data(file: Path, source_format: str, folder: Path) -> bool:
 
 
 def _input(path: str) -> Input:
+    if not Path(path).is_file():
+        return Input(path, path, is_pipe=True)
     with _open(path, path) as file:
         status = os.fstat(file.fileno())
         magic = file.read(4)
@@ -260,8 +284,36 @@ def _decompressed(raw: BinaryIO) -> BinaryIO:
     if _is_gzip(magic):
         return gzip.GzipFile(fileobj=buffered)  # type: ignore[return-value] # reads as a binary file
     if _is_zstd(magic):
-        return zstandard.ZstdDecompressor().stream_reader(buffered, read_across_frames=True)
+        return io.BufferedReader(_Zstd(buffered), UNIT)
     return buffered
+
+
+class _Zstd(io.RawIOBase):
+    """The content of zstd frames. zstandard's own reader takes a file that ends within a frame for a whole one."""
+
+    def __init__(self, packed: BinaryIO) -> None:
+        self.packed = packed
+        self.rest = packed.read(_PACKED)
+        self.frame = zstandard.ZstdDecompressor().decompressobj()
+        self.content = memoryview(b"")
+
+    def readable(self) -> bool:
+        """It can be read."""
+        return True
+
+    def readinto(self, target: Any) -> int:
+        """Fill *target* as far as one step of unpacking goes; 0 at the end of the last frame."""
+        while not self.content and self.rest:
+            self.content = memoryview(self.frame.decompress(self.rest))
+            self.rest = (self.frame.unused_data if self.frame.eof else b"") or self.packed.read(_PACKED)
+            if self.frame.eof and self.rest:
+                self.frame = zstandard.ZstdDecompressor().decompressobj()
+        if not self.content and not self.frame.eof:
+            raise EOFError("it ends before its last frame does")
+        count = min(len(target), len(self.content))
+        target[:count] = self.content[:count]
+        self.content = self.content[count:]
+        return count
 
 
 def _is_gzip(magic: bytes) -> bool:

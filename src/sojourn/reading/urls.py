@@ -15,12 +15,22 @@ _UPPER_TO_LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 _MOST_KNOWN = 200_000
 
 Parts = tuple[str | None, str | None, str | None, str | None]
-_known: dict[str | None, Parts] = {None: (None, None, None, None)}
+_NOTHING: Parts = (None, None, None, None)
+_known: dict[str, Parts] = {}
 
 
 def parts(url: str) -> Parts:
     """Level 1 (the host), levels 2 and 3 (path segments as written), and the page. No text is an error."""
     bare = _BEFORE_QUERY.match(url.strip(_SPACE))[0]  # type: ignore[index] # it matches any text
+    known = _known.get(bare)
+    if known is None:  # far fewer than URLs, whose queries differ
+        if len(_known) > _MOST_KNOWN:
+            _known.clear()
+        known = _known[bare] = _parts(bare)
+    return known
+
+
+def _parts(bare: str) -> Parts:
     scheme = _SCHEME.match(bare)
     authority, slash, rest = bare[scheme.end() if scheme else 0 :].partition("/")
     if scheme is None and "." not in authority:
@@ -50,14 +60,7 @@ def derive(events: pa.Table, source: Source) -> pa.Table:
 def _columns(urls: pa.ChunkedArray, count: int) -> list[pa.Array]:
     coded = urls.combine_chunks().dictionary_encode()
     coded = coded if isinstance(coded, pa.DictionaryArray) else pa.concat_arrays(coded.chunks)
-    if len(_known) > _MOST_KNOWN:
-        _known.clear()
-    found: list[Parts] = []
-    for url in coded.dictionary.to_pylist():
-        known = _known.get(url)
-        if known is None:
-            known = _known[url] = parts(url)
-        found.append(known)
+    found = [_NOTHING if url is None else parts(url) for url in coded.dictionary.to_pylist()]
     return [pc.take(pa.array([each[at] for each in found], pa.string()), coded.indices) for at in range(count)]
 
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from sojourn.errors import SojournError
-from sojourn.store.files import locked, make_folder, move, remove_all_but
+from sojourn.store.files import locked, make_folder, move, remove_all_but, write_whole
 
 FORMAT = 1
 """How a home and a database are laid out; one that was written in a newer way is refused."""
@@ -93,6 +94,7 @@ class Store(ABC):
         """Hold the home for one run, and leave it clean; a second run waits its turn, and says so."""
         make_folder(self.home)
         with locked(self.home / "lock"), self._guarded():
+            self._record_killed()
             self._clean()
             try:
                 yield
@@ -106,6 +108,10 @@ class Store(ABC):
         make_folder(folder)
         return folder
 
+    def note(self, report: dict[str, Any]) -> None:
+        """Leave word of a run under way in its staging folder, for the case that it is killed."""
+        write_whole(self.area / "staging" / report["run_id"] / "run.json", json.dumps(report).encode())
+
     def event_path(self, file: str) -> Path:
         """Where a landed event file listed by this store lies."""
         return self.area / "events" / file
@@ -115,6 +121,19 @@ class Store(ABC):
         if staged:
             move(staged, self.area / "events" / pipeline / run_id)
         return [f"{pipeline}/{run_id}/{path.name}" for path in staged]
+
+    def _record_killed(self) -> None:
+        """Give runs that were killed their row and their quarantine: what they noted lies where they worked."""
+        for folder in (self.area / "staging").glob("*"):
+            try:
+                report = json.loads((folder / "run.json").read_bytes())
+                refused = folder / "quarantine.parquet"
+                is_whole = refused.exists() and bool(pq.read_metadata(refused).num_rows)
+            except (OSError, ValueError):  # killed while it was just about to write one of them
+                continue
+            if not self._is_recorded(report["run_id"]):
+                said = "the run was killed, or the machine went down"
+                self.record({**report, "status": "killed", "tables": {}}, said, refused if is_whole else None)
 
     def _clean(self) -> None:
         """Remove what failed and killed runs left: staged files, and event files that nothing lists."""
@@ -150,6 +169,10 @@ class Store(ABC):
     @abstractmethod
     def published(self) -> list[dict[str, Any]]:
         """Every published table: pipeline, table, rows, run_id."""
+
+    @abstractmethod
+    def _is_recorded(self, run_id: str) -> bool:
+        """Whether `runs` has a row of the run."""
 
     @abstractmethod
     def _listed_files(self) -> set[str]:

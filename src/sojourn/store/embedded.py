@@ -130,7 +130,7 @@ class Embedded(Store):
 
     def _own_tables(self, connection: engine.Connection, catalog: Catalog) -> list[Path]:
         """Make the views `sojourn.runs` and `sojourn.quarantine`; the files that they read."""
-        connection.execute("create schema sojourn")
+        connection.execute("attach ':memory:' as sojourn")
         runs = [self._run(run_id) for run_id in catalog.runs]
         quarantine = [self.home / "quarantine" / name for name in catalog.quarantine]
         for name, files, empty in (("runs", runs, RUNS), ("quarantine", quarantine, QUARANTINE)):
@@ -195,6 +195,9 @@ class Embedded(Store):
                 "catalog",
                 f"the catalog {path} is damaged ({error}); bring it back from a backup, or use another home",
             ) from error
+
+    def _is_recorded(self, run_id: str) -> bool:
+        return run_id in self._catalog().runs
 
     def _listed_files(self) -> set[str]:
         return {file for entry in self._catalog().pipelines.values() for file in entry.files}

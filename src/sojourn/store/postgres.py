@@ -118,6 +118,9 @@ class Postgres(Store):
             )
         return str(meta["store"])
 
+    def _is_recorded(self, run_id: str) -> bool:
+        return bool(self._writer().rows("select 1 as yes from sojourn.runs where run_id = $1", run_id))
+
     def _listed_files(self) -> set[str]:
         return {row["path"] for row in self._writer().rows("select path from sojourn.event_files")}
 

@@ -1,4 +1,7 @@
-"""Events: landed records made one per identity, and what that says of every record."""
+"""Events: landed records made one per identity, and what that says of every record.
+
+Columns that are needed on the way begin with `_`, as no field of a pipeline does.
+"""
 
 import ibis
 import ibis.expr.types as ir
@@ -20,8 +23,8 @@ def identity(pipeline: Pipeline) -> list[str]:
 
 def repeated(landed: ir.Table, pipeline: Pipeline) -> ir.Table:
     """Identities that more than one landed record has. Grain: one row per such identity."""
-    counted = landed.group_by(identity(pipeline)).aggregate(copies=landed.count())
-    return counted.filter(counted.copies > 1).drop("copies")
+    counted = landed.group_by(identity(pipeline)).aggregate(_copies=landed.count())
+    return counted.filter(counted["_copies"] > 1).drop("_copies")
 
 
 def events(landed: ir.Table, repeats: ir.Table, pipeline: Pipeline) -> ir.Table:
@@ -36,40 +39,39 @@ def events(landed: ir.Table, repeats: ir.Table, pipeline: Pipeline) -> ir.Table:
     single = landed.anti_join(repeats, _same(landed, repeats, keys)).select(fields)
     several = landed.semi_join(repeats, _same(landed, repeats, keys))
     kept = _ranked(several, pipeline, [])
-    return single.union(kept.filter(kept.place == 0).select(fields))
+    return single.union(kept.filter(kept["_place"] == 0).select(fields))
 
 
 def duplicates(parts: ir.Table, repeats: ir.Table, pipeline: Pipeline) -> ir.Table:
     """How many records of each new part are duplicates, and how many of them conflict.
 
-    *parts* are landed records with `part` (a number, in order of reading) and `is_new` (whether this
-    run brought it). Grain: one row per part with duplicates; columns `part, duplicate, conflicting`.
+    *parts* are landed records with `_part` (a number, in order of reading) and `_is_new` (whether this
+    run brought it). Grain: one row per part with duplicates; columns `_part, duplicate, conflicting`.
     An identity that an earlier run accepted stays that run's; else this run's first in order is accepted.
     """
     keys = identity(pipeline)
     fields = list(pipeline.events.fields)
     several = parts.semi_join(repeats, _same(parts, repeats, keys))
-    ranked = _ranked(several, pipeline, ["part"])
+    ranked = _ranked(several, pipeline, ["_part"])
     whole = ibis.window(group_by=[ranked[key] for key in keys])
-    old_place = ibis.ifelse(ranked.is_new, None, ranked.place)
-    new_place = ibis.ifelse(ranked.is_new, ranked.place, None)
-    ranked = ranked.mutate(first_old=old_place.min().over(whole), first_new=new_place.min().over(whole))
+    old_place = ibis.ifelse(ranked["_is_new"], None, ranked["_place"])
+    new_place = ibis.ifelse(ranked["_is_new"], ranked["_place"], None)
+    ranked = ranked.mutate(_first_old=old_place.min().over(whole), _first_new=new_place.min().over(whole))
     ranked = ranked.mutate(
-        is_duplicate=ranked.is_new & (ranked.first_old.notnull() | (ranked.place != ranked.first_new)),
+        _is_duplicate=ranked["_is_new"] & (ranked["_first_old"].notnull() | (ranked["_place"] != ranked["_first_new"])),
         # a duplicate is compared with the event that is kept; one that wins with the event it replaces
-        rival=ibis.ifelse(ranked.place == 0, ranked.first_old, 0),
+        _rival=ibis.ifelse(ranked["_place"] == 0, ranked["_first_old"], 0),
     )
     rivals = ranked.select(
-        *[ranked[key].name(f"k_{key}") for key in keys],
-        *[ranked[name].name(f"r_{name}") for name in fields],
-        rival_place=ranked.place,
+        *[ranked[key].name(f"_key_{key}") for key in keys],
+        *[ranked[name].name(f"_rival_{name}") for name in fields],
+        _place_of_rival=ranked["_place"],
     )
-    same_identity = [ranked[key].identical_to(rivals[f"k_{key}"]) for key in keys]
-    paired = ranked.filter(ranked.is_duplicate)
-    same_identity = [paired[key].identical_to(rivals[f"k_{key}"]) for key in keys]
-    paired = paired.inner_join(rivals, [*same_identity, paired.rival == rivals.rival_place])
-    differs = ibis.or_(*[~paired[name].identical_to(paired[f"r_{name}"]) for name in fields])
-    return paired.group_by("part").aggregate(duplicate=paired.count(), conflicting=differs.cast("int64").sum())
+    paired = ranked.filter(ranked["_is_duplicate"])
+    same_identity = [paired[key].identical_to(rivals[f"_key_{key}"]) for key in keys]
+    paired = paired.inner_join(rivals, [*same_identity, paired["_rival"] == rivals["_place_of_rival"]])
+    differs = ibis.or_(*[~paired[name].identical_to(paired[f"_rival_{name}"]) for name in fields])
+    return paired.group_by("_part").aggregate(duplicate=paired.count(), conflicting=differs.cast("int64").sum())
 
 
 def _same(left: ir.Table, right: ir.Table, keys: list[str]) -> list[ir.Value]:
@@ -77,9 +79,9 @@ def _same(left: ir.Table, right: ir.Table, keys: list[str]) -> list[ir.Value]:
 
 
 def _ranked(records: ir.Table, pipeline: Pipeline, then: list[str]) -> ir.Table:
-    """*records* with `place`, from 0 in the total order within their identity."""
+    """*records* with `_place`, from 0 in the total order within their identity."""
     fields = list(pipeline.events.fields)
     full = [*total_order(pipeline), *fields]  # copies of one id are told apart by their other fields
     order = nulls_first(records, [*dict.fromkeys(full), *then])
     window = ibis.window(group_by=[records[key] for key in identity(pipeline)], order_by=order)
-    return records.mutate(place=ibis.row_number().over(window))
+    return records.mutate(_place=ibis.row_number().over(window))

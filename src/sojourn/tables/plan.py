@@ -24,8 +24,8 @@ _BUILDERS: dict[str, Callable[[ir.Table, Pipeline], ir.Table]] = {
 def compile_plan(pipeline: Pipeline, dialect: str = "duckdb") -> dict[str, str]:
     """SQL by name: `repeated`, `events`, `duplicates`, then the published tables in order.
 
-    It reads the relations `landed` (the pipeline's fields), `parts` (the same with `part` and
-    `is_new`), and those that it names itself.
+    It reads the relations `landed` (the pipeline's fields), `parts` (the same with `_part` and
+    `_is_new`), and those that it names itself.
     """
     columns = {name: _TYPES[kind] for name, kind in pipeline.events.landed.items()}
     fields = {name: columns[name] for name in pipeline.events.fields}
@@ -35,7 +35,7 @@ def compile_plan(pipeline: Pipeline, dialect: str = "duckdb") -> dict[str, str]:
     keys = event_tables.identity(pipeline)
     repeated = ibis.table({key: fields[key] for key in keys} or {"nothing": "int64"}, name="repeated")
     if keys:
-        parts = ibis.table({**fields, "part": "int64", "is_new": "boolean"}, name="parts")
+        parts = ibis.table({**fields, "_part": "int64", "_is_new": "boolean"}, name="parts")
         steps["repeated"] = event_tables.repeated(landed, pipeline)
         steps["duplicates"] = event_tables.duplicates(parts, repeated, pipeline)
     steps["events"] = event_tables.events(landed, repeated, pipeline)

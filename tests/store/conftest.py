@@ -1,0 +1,57 @@
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import postgres
+from tests.store.places import Place, Tables, expectations, sources
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[postgres.Server]:
+    """A PostgreSQL server."""
+    with postgres.running() as started:
+        yield started
+
+
+@pytest.fixture
+def database(server: postgres.Server) -> str:
+    """The address of a fresh database, for the ordinary role that owns it."""
+    return server.database()
+
+
+@pytest.fixture
+def embedded(tmp_path: Path) -> Place:
+    """A home with the embedded store."""
+    return Place(tmp_path / "home")
+
+
+@pytest.fixture
+def in_postgres(tmp_path: Path, database: str) -> Place:
+    """A home with a store in PostgreSQL."""
+    return Place(tmp_path / "home", database)
+
+
+@pytest.fixture(params=["embedded", "in_postgres"])
+def place(request: pytest.FixtureRequest) -> Place:
+    """A home with each kind of store in turn."""
+    found: Place = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Ten files of webshop events."""
+    return sources(tmp_path_factory.mktemp("files"), 10)
+
+
+@pytest.fixture(scope="session")
+def expected(tmp_path_factory: pytest.TempPathFactory, files: list[Path]) -> list[Tables]:
+    """The tables after none, one, two ... of the `files`."""
+    return expectations(tmp_path_factory.mktemp("expected"), files)
+
+
+@pytest.fixture
+def tables(place: Place, tmp_path: Path) -> Callable[[], Tables]:
+    """What the place publishes now, as CSV."""
+    return lambda: place.tables(tmp_path / "tables")

@@ -1,0 +1,130 @@
+"""Several processes at one home: runs take turns, readers go on undisturbed, and nobody stays behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sojourn import samples
+from tests.store.places import Place, Tables, end, left_in_session
+from tests.store.torn import publish_torn
+
+LINES = 60_000
+"""Of a file that several processes read, for a second or so."""
+
+
+@pytest.fixture(scope="session")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file that takes several readers a while."""
+    path = tmp_path_factory.mktemp("large") / "large.jsonl"
+    samples.write("webshop", path, lines=LINES, seed=99)
+    return path
+
+
+@contextmanager
+def reader(place: Place) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+    """A process that looks at what is published all the while, and what it told at its end."""
+    command = [sys.executable, "-m", "tests.store.reader", str(place.home), place.url or "-"]
+    told: dict[str, Any] = {}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield process, told
+        out, _ = process.communicate(timeout=60)
+        *told["seen"], last = out.splitlines()
+        told |= json.loads(last)
+
+
+def test_a_reader_sees_whole_runs_while_others_publish(place: Place, files: list[Path]) -> None:
+    """In ten publishes a reader in another process sees no error, no mixture of runs, and none go back."""
+    place.run("webshop", files[0])
+    with reader(place) as (_, told):
+        for file in [*files[1:], files[0]]:
+            place.run("webshop", file)
+    assert told["faults"] == []
+    assert told["looks"] > 10
+    assert len(told["seen"]) > 3
+
+
+def test_a_reader_would_notice_a_mixture(place: Place, files: list[Path]) -> None:
+    """The control: a snapshot whose tables are not of one run is a fault to the reader above."""
+    place.run("webshop", files[0])
+    with reader(place) as (_, told):
+        publish_torn(place.open(), place.rows("select * from webshop.sessions limit 5"))
+        time.sleep(1)
+    assert told["faults"] != []
+
+
+def test_runs_take_turns_and_say_so(
+    place: Place, files: list[Path], expected: list[Tables], tables: Callable[[], Tables]
+) -> None:
+    """Of runs begun at once one works, the others say that they wait; all their events count."""
+    started = [place.start("run", "webshop", file, "--json") for file in files[:3]]
+    answers = [run.communicate(timeout=120) for run in started]
+    assert [run.returncode for run in started] == [0, 0, 0]
+    assert tables() == expected[3]
+    for out, err in answers:
+        assert json.loads(out)["status"] == "done"
+        assert err.decode().strip() in ("", f"another run is writing to {place.home}; waiting for it to end")
+    assert any(err for _, err in answers)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("to", ["the run", "all of them"])
+def test_a_signal_ends_a_run_cleanly(place: Place, files: list[Path], large: Path, number: int, to: str) -> None:
+    """One sentence, the usual exit status, a row in `runs`, nothing left behind, and the next run goes on."""
+    place.run("webshop", files[0])
+    before = place.open().published()
+    run = place.start("run", "webshop", large)
+    _until(lambda: any(place.home.rglob("staging/*/events/*")), run)
+    os.kill(run.pid, number) if to == "the run" else os.killpg(run.pid, number)
+    _, err = run.communicate(timeout=30)
+    assert run.returncode == 128 + number
+    assert err.decode().splitlines() == ["error: interrupted; nothing was published [interrupted]"]
+    assert left_in_session(run.pid) == []
+    assert (place.open().published(), place.statuses(), place.garbage()) == (before, ["done", "failed"], [])
+    place.run("webshop", files[1])
+
+
+def test_readers_end_with_a_killed_run(place: Place, files: list[Path], large: Path) -> None:
+    """Reading processes of a run that was killed end by themselves, and let the home go."""
+    run = place.start("run", "webshop", large)
+    _until(lambda: any(place.home.rglob("staging/*/events/*")), run)
+    assert len(left_in_session(run.pid)) > 1
+    run.kill()
+    run.communicate(timeout=30)
+    _until(lambda: not left_in_session(run.pid))
+    assert place.process("run", "webshop", files[0]).status == 0
+    assert place.statuses() == ["killed", "done"]
+
+
+def test_a_killed_reading_process_fails_the_run(place: Place, large: Path) -> None:
+    """When one of the reading processes is killed, the run says so and ends; it does not wait for ever."""
+    run = place.start("run", "webshop", large)
+    _until(lambda: any(place.home.rglob("staging/*/events/*")), run)
+    os.kill(max(left_in_session(run.pid)), signal.SIGKILL)
+    _, err = run.communicate(timeout=30)
+    assert run.returncode == 1
+    assert "a reading process was ended from outside" in err.decode()
+    assert err.count(b"\n") == 1
+    assert left_in_session(run.pid) == []
+    assert place.statuses() == ["failed"]
+
+
+def _until(holds: Callable[[], bool], run: subprocess.Popen[bytes] | None = None) -> None:
+    """Wait until something holds, while *run* runs."""
+    deadline = time.monotonic() + 30
+    while not holds():
+        if time.monotonic() > deadline or (run is not None and run.poll() is not None):
+            if run is not None:
+                end(run)
+            pytest.fail("it never came to that")
+        time.sleep(0.002)

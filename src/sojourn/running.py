@@ -13,7 +13,7 @@ from sojourn import run as runs
 from sojourn import show
 from sojourn.errors import SojournError, UsageError
 from sojourn.ledger import Ledger
-from sojourn.pipeline import TABLES, Csv, Pipeline, did_you_mean, load, parse_size, ready_pipelines
+from sojourn.pipeline import Pipeline, TableSettings, did_you_mean, load, parse_size, ready_pipelines
 from sojourn.reading.sources import Input, resolve
 from sojourn.store.base import Store
 from sojourn.store.files import make_folder
@@ -59,25 +59,26 @@ def check(pipeline: str, sources: list[str], given: runs.Options, *, as_json: bo
 
 
 def export(pipeline: str, table: str | None, store: Store, folder: Path, file_format: str) -> Iterator[dict[str, Any]]:
-    """Write published tables as files; what was written, one by one."""
+    """Write published tables as files; what was written, one by one.
+
+    A ready pipeline, or the TOML file of one, says how its tables are written as CSV.
+    """
+    settings: dict[str, TableSettings] = {}
+    if pipeline in ready_pipelines() or pipeline.endswith(".toml"):
+        loaded = load(pipeline)
+        pipeline, settings = loaded.name, loaded.tables
     published = [row["table"] for row in store.published() if row["pipeline"] == pipeline]
     if not published:
         raise SojournError("not_published", f"nothing is published by {pipeline} yet; see: sojourn tables")
     if table is not None and table not in published:
         hint = did_you_mean(table, published)
-        raise UsageError("unknown_table", f"{pipeline} publishes no table {table}{hint}; it has {', '.join(published)}")
+        raise UsageError("unknown_table", f"{pipeline} publishes no table {table}{hint} it has {', '.join(published)}")
     make_folder(folder)
     with store.reading(pipeline) as reading:  # all tables of one run, also when another publishes meanwhile
         for name in published if table is None else [table]:
             reader = reading.table(pipeline, name, exports.ORDER[name])
-            yield exports.write_reader(reader, folder / f"{name}.{file_format}", _conventions(pipeline, name))
-
-
-def _conventions(pipeline: str, table: str) -> Csv:
-    """How a table is written as CSV: a ready pipeline says it itself."""
-    if pipeline not in ready_pipelines() or table not in TABLES:
-        return Csv()
-    return load(pipeline).tables[table].csv
+            conventions = settings.get(name, TableSettings()).csv
+            yield exports.write_reader(reader, folder / f"{name}.{file_format}", conventions)
 
 
 def _begin(pipeline: str, sources: list[str]) -> tuple[Pipeline, list[Input]]:

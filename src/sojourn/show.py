@@ -27,6 +27,7 @@ def rows(
     if as_json or not given:
         click.echo(dumps(list(given)) if as_json else "no rows")
         return
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
@@ -38,14 +39,16 @@ def rows(
     if not _fits(given, console.width):
         _one_by_one(console, given)
         return
-    table = Table(header_style="bold")
+    table = Table(header_style="bold", box=SIMPLE_HEAD, show_edge=False)
     for name, value in given[0].items():
         is_number = name in numbers or (isinstance(value, int | float | Decimal) and not isinstance(value, bool))
         justify: Literal["left", "right"] = "right" if is_number else "left"
         table.add_column(name, justify=justify, overflow="fold", min_width=len(name))
     for row in given:
         table.add_row(*(_cell(value) for value in row.values()))
-    console.print(table)
+    with console.capture() as printed:
+        console.print(table)
+    click.echo("\n".join(line.rstrip() for line in printed.get().splitlines()) + "\n", color=console.is_terminal)
 
 
 def _fits(given: Sequence[dict[str, Any]], width: int) -> bool:

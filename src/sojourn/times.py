@@ -33,7 +33,10 @@ def parse_duration(text: str) -> int:
     found = _DURATION.fullmatch(text.strip())
     if found is None:
         raise ValueError(f"{text!r} is not a duration; write a number with a unit, such as 30m, 90s or 2h")
-    return int(Decimal(found[1]) * _DURATION_UNITS[found[2]])
+    duration = Decimal(found[1]) * _DURATION_UNITS[found[2]]
+    if duration > LAST - FIRST:
+        raise ValueError(f"{text[:40]!r} is longer than the calendar; write a number with a unit, such as 30m")
+    return int(duration)
 
 
 def parse_iso(text: str, zone: ZoneInfo) -> int | None:

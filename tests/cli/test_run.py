@@ -44,6 +44,16 @@ def test_several_files_globs_and_directories_are_read_once_each(home: Home) -> N
     assert (len(again["files"]), again["ledger"]["read"], again["ledger"]["duplicate"]) == (3, 3, 3)
 
 
+def test_a_home_among_the_sources_is_no_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`sojourn run webshop .` twice: the home that the first made here holds no records."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SOJOURN_HOME", raising=False)
+    Path("x.jsonl").write_bytes(lines(ONE, "broken"))
+    for _ in range(2):
+        assert sojourn("run", "webshop", ".", "--json").json["ledger"]["read"] == 2
+    assert sojourn("check", "webshop", ".", "--json").json["ledger"]["read"] == 2
+
+
 @pytest.mark.parametrize("name", ["events=PATH", "./PATH"])
 def test_a_source_may_be_named(home: Home, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """`events=PATH` is PATH for the source `events`."""
@@ -306,6 +316,12 @@ def test_a_pipeline_may_be_a_toml_file(home: Home) -> None:
     done = home.call("run", home.path("My Shop-2.toml", text), home.path("x.jsonl", lines(ONE)), "--json")
     assert done.json["pipeline"] == "my_shop_2"
     assert home.values("select count(*) from my_shop_2.sessions") == [1]
+
+
+def test_a_pipeline_file_may_begin_with_a_byte_order_mark(home: Home) -> None:
+    """As some editors write it."""
+    text = "\ufeff" + sojourn("pipelines", "webshop").out
+    assert home.call("run", home.path("own.toml", text), home.path("x.jsonl", lines(ONE))).status == 0
 
 
 def test_csv_without_a_header_line_needs_columns(home: Home) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sojourn.pipeline import Pipeline, Source
     from sojourn.reading.block import Block
 
+Table = list[dict[str, Any]]
 Reject = tuple[int, str, str, str | None, bytes]
 
 
@@ -109,8 +110,7 @@ def rows_of(table: pa.Table) -> Counter[tuple[Any, ...]]:
 def rejects_of(table: pa.Table, before: int = 0) -> list[Reject]:
     """Rejects with the line counted on from *before*."""
     return [
-        (row["line"] + before, row["reason"], row["path"], whole_line(row), row["raw"])
-        for row in table.to_pylist()
+        (row["line"] + before, row["reason"], row["path"], whole_line(row), row["raw"]) for row in table.to_pylist()
     ]
 
 
@@ -121,7 +121,10 @@ def whole_line(row: dict[str, Any]) -> str | None:
 
 def exact(values: Iterable[Any]) -> tuple[Any, ...]:
     """Values that are equal only when they are the same: 1, 1.0 and True differ (0.0 and -0.0 are one number)."""
-    return tuple(repr(value or type(value)()) if isinstance(value, float | bool) else value for value in values)
+    return tuple(
+        repr(value) if isinstance(value, bool) else repr(value or 0.0) if isinstance(value, float) else value
+        for value in values
+    )
 
 
 def shown(value: str | None) -> str | None:
@@ -134,12 +137,12 @@ def shown(value: str | None) -> str | None:
         return value
 
 
-def rounded(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def rounded(rows: Table) -> Table:
     """Table rows in an order of their own."""
     return sorted(rows, key=lambda row: [(value is not None, str(value)) for value in row.values()])
 
 
-def same_tables(ours: Iterable[dict[str, Any]], theirs: Iterable[dict[str, Any]]) -> None:
+def same_tables(ours: Table, theirs: Table) -> None:
     """Both tables hold the same rows, as multisets; doubles to a relative 1e-9 (semantics 10.1)."""
     left, right = rounded(ours), rounded(theirs)
     assert len(left) == len(right)

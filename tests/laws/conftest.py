@@ -1,4 +1,4 @@
-"""How long the laws are tried: `ci` is bounded and the same every time; `SOJOURN_LAWS=20` tries 20 times as long, at random."""
+"""How long the laws are tried: `ci` is bounded and the same every time; `SOJOURN_LAWS=20` tries 20 times as much."""
 
 from __future__ import annotations
 

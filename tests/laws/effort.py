@@ -18,3 +18,8 @@ def seeded(name: str) -> tuple[Random, int]:
     """A source of chance for byte-level fuzz, and its seed for the message of a failure."""
     seed = sum(name.encode()) if EFFORT == 1 else SystemRandom().randrange(1 << 32)
     return Random(seed), seed
+
+
+def each(words: str) -> list[str]:
+    """The words of a text, for long lists of short values."""
+    return words.split()

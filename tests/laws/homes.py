@@ -12,14 +12,13 @@ from sojourn.reading.sources import resolve
 from sojourn.store.opening import open_store
 from sojourn.times import parse_duration
 from tests import reference
-from tests.laws.adapt import pipeline_of, same_tables
+from tests.laws.adapt import Table, pipeline_of, same_tables
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from sojourn.pipeline import Pipeline
 
-Table = list[dict[str, Any]]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

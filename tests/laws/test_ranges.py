@@ -31,7 +31,7 @@ def folder(tmp_path_factory):
     """A folder for one module's files, and no other process beside this one."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(land, "_in_processes", one_process)
-        patch.setattr(land, "refuse_documents", lambda given: None)  # spoiled text may look like a document
+        patch.setattr(land, "refuse_documents", lambda _: None)  # spoiled text may look like a document
         yield tmp_path_factory.mktemp("ranges")
 
 
@@ -46,7 +46,9 @@ def files(draw):
         for _ in range(draw(st.integers(0, 9)))
     ]
     data = draw(st.sampled_from([b"\n", b"\r\n", b"\n\n"])).join(chosen)
-    return pipeline, draw(st.sampled_from([b"", b"\xef\xbb\xbf"])) + data + draw(st.sampled_from([b"", b"\n", b"\r\n", b"\r"]))
+    return pipeline, draw(st.sampled_from([b"", b"\xef\xbb\xbf"])) + data + draw(
+        st.sampled_from([b"", b"\n", b"\r\n", b"\r"])
+    )
 
 
 def ways(data: bytes, cut: int) -> dict[str, bytes]:

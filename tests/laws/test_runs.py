@@ -1,4 +1,4 @@
-"""Laws of runs: order, copies and cuts change nothing; the ledger balances; sessions partition events (semantics 1.1, 3, 10.1)."""
+"""Laws of runs: order, copies and cuts change nothing; the ledger balances; sessions partition events (1.1, 3, 10)."""
 
 from __future__ import annotations
 
@@ -87,7 +87,12 @@ def without_name(entry: dict[str, Any]) -> dict[str, Any]:
 def check_balance(report: dict[str, Any]) -> None:
     """Every record of the run and of each file ended in one place, and the files add up to the run."""
     for ledger in (report["ledger"], *report["files"]):
-        ends = ledger["accepted"] + ledger["duplicate"] + sum(ledger["dropped"].values()) + sum(ledger["quarantined"].values())
+        ends = (
+            ledger["accepted"]
+            + ledger["duplicate"]
+            + sum(ledger["dropped"].values())
+            + sum(ledger["quarantined"].values())
+        )
         assert ledger["read"] == ends
     for count in ("read", "blank", "accepted", "duplicate"):
         assert report["ledger"][count] == sum(entry[count] for entry in report["files"])
@@ -103,7 +108,9 @@ def check_quarantine(home: Home, runs: list[dict[str, bytes]], outcome: referenc
     }
     rows = home.query("select file, line, reason, path, raw from sojourn.quarantine")
     names = {str(home.folder / f"{name}.jsonl"): content for name, content in contents.items()}
-    assert Counter((names[row["file"]], row["line"], row["reason"], row["path"], row["raw"]) for row in rows) == Counter(expected)
+    assert Counter(
+        (names[row["file"]], row["line"], row["reason"], row["path"], row["raw"]) for row in rows
+    ) == Counter(expected)
 
 
 @examples(12)
@@ -146,7 +153,10 @@ def test_sessions_partition_the_accepted_events(folder, data):
         numbers = [row["session_number"] for row in rows]
         assert numbers == ([None] * len(rows) if actor is None else list(range(1, len(rows) + 1)))
         if pipeline.sessions.rule == "gap":
-            assert all(late["started_at"] - early["ended_at"] > parse_duration(pipeline.sessions.gap) for early, late in pairwise(rows))
+            assert all(
+                late["started_at"] - early["ended_at"] > parse_duration(pipeline.sessions.gap)
+                for early, late in pairwise(rows)
+            )
     check_other_tables(tables, report["ledger"]["accepted"])
 
 
@@ -193,15 +203,22 @@ def test_what_publishes_nothing_changes_nothing(folder, data):
     quiet.run({"first": first})
     before = multisets(home)
     with pytest.raises(SojournError, match="--max-quarantined"):
-        home.run({"second": second + b"\noops"}, max_quarantined=lambda ledger: False)
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SojournError, match="on purpose"):
+        home.run({"second": second + b"\noops"}, max_quarantined=lambda _: False)
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(export, "stage", broken)
-        home.run({"second": second + b"\noops"})
+        with pytest.raises(SojournError, match="on purpose"):
+            home.run({"second": second + b"\noops"})
     path = home.folder / "second.jsonl"
     path.write_bytes(second)
-    checked = run.check(PIPELINES[name], resolve([str(path)], "jsonl"), home.folder / "check", run.Options(), lambda _: None)
+    checked = run.check(
+        PIPELINES[name], resolve([str(path)], "jsonl"), home.folder / "check", run.Options(), lambda _: None
+    )
     assert multisets(home) == before
-    assert [row["status"] for row in home.query("select status from sojourn.runs order by started_at")] == ["done", "too_many_quarantined", "failed"]
+    assert [row["status"] for row in home.query("select status from sojourn.runs order by started_at")] == [
+        "done",
+        "too_many_quarantined",
+        "failed",
+    ]
     assert home.query("select count(*) as n from sojourn.quarantine where raw = 'oops'::blob")[0]["n"] >= 1
     alone = reference.process([[("second", second)]], pipeline_of(PIPELINES[name]))
     assert checked.report()["ledger"] == alone.runs[0].as_dict()
@@ -231,5 +248,7 @@ def test_report_is_what_runs_keeps(folder):
     report = home.run({"all": b"oops\n\n"})
     (row,) = home.query("select * from sojourn.runs")
     kept = json.loads(row["report"])
-    assert {key: kept[key] for key in report if key != "seconds"} == {key: value for key, value in report.items() if key != "seconds"}
+    assert {key: kept[key] for key in report if key != "seconds"} == {
+        key: value for key, value in report.items() if key != "seconds"
+    }
     assert (row["read"], row["blank"], row["accepted"], row["duplicate"], row["quarantined"]) == (1, 1, 0, 0, 1)

@@ -1,4 +1,4 @@
-"""One answer: publishing."""
+"""One answer."""
 
 import json
 from typing import Any
@@ -9,6 +9,34 @@ from tests.command import Home, lines, shop
 def snapshot(home: Home) -> list[dict[str, Any]]:
     """The webshop's sessions as they stand, and which run published them."""
     return home.rows("select * from webshop.sessions order by actor, session_number")
+
+
+def test_10_1_any_cut_into_runs_in_any_order_publishes_equal_tables(home: Home) -> None:
+    """Copies that differ, late events and events that join sessions included."""
+    records = [
+        shop(
+            number,
+            f"1{hour}:{minute:02}:00",
+            number % 3,
+            ("page_view", "placed_order")[number % 5 == 0],
+            page=f"/{minute}",
+        )
+        for number, (hour, minute) in enumerate([(at % 4, at * 7 % 60) for at in range(40)])
+    ]
+    records += [line.replace("10:", "09:") for line in records[::4]] + records[::3] + [shop(99, "10:00:00", None)]
+    whole = lines(*records)
+    cuts = [
+        [whole],
+        [lines(*records[at::3]) for at in range(3)],
+        [lines(*part) for part in (records[20:], records[:20])],
+    ]
+    tables = []
+    for cut in cuts:
+        for at, part in enumerate(cut):
+            home.run("webshop", part, "--mode", "add" if at else "replace")
+        tables.append((snapshot(home), home.rows("select * from webshop.session_durations_by_referrer")))
+    assert len(tables[0][0]) > 3
+    assert tables[0] == tables[1] == tables[2]
 
 
 def test_10_2_each_pipeline_publishes_into_a_schema_of_its_own_name(home: Home) -> None:

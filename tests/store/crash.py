@@ -1,5 +1,6 @@
 """Killing runs at random moments, and looking at what they leave."""
 
+import csv
 import random
 import subprocess
 import sys
@@ -49,6 +50,9 @@ class Trial:
             self.tally.published += 1
         if tables and done != self.published:
             self.tally.breaks.append(f"after {self.published} runs: `runs` tells of {done}")
+        listed = {f"{row['table']}.csv": row["rows"] for row in self.place.open().published()}
+        if listed != _rows(tables):
+            self.tally.breaks.append(f"after {self.published} runs: listed are {listed}, found {_rows(tables)}")
 
     def _done(self) -> int:
         if not self.place.open().published():
@@ -126,6 +130,10 @@ def _wait(run: subprocess.Popen[bytes], deadline: float, until: Path | None = No
         if until is not None and any(until.rglob("staging/*/snapshot.duckdb")):
             return
         time.sleep(0.002)
+
+
+def _rows(tables: Tables) -> dict[str, int]:
+    return {name: len(list(csv.reader(content.decode().splitlines()))) - 1 for name, content in tables.items()}
 
 
 def _sizes(tables: Tables) -> dict[str, int]:

@@ -41,7 +41,7 @@ def metric(name: str) -> Metric:
     if name not in known:
         raise UsageError(
             "unknown_metric",
-            f"there is no metric {name!r}{did_you_mean(name, known)}; known are {', '.join(known)}",
+            f"there is no metric {name!r}{did_you_mean(name, known)} known are {', '.join(known)}",
         )
     return known[name]
 

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any, NamedTuple, cast
 from zoneinfo import ZoneInfo
 
-from sojourn import times
+from sojourn import json_schema, times
 from sojourn.ledger import REASONS
 from sojourn.pipeline import Field, Source, parse_size
 
@@ -62,14 +62,7 @@ class Contract:
     @cached_property
     def schema(self) -> Any:
         """The validator of the JSON Schema, or None."""
-        if self.source.schema is None:
-            return None
-        import jsonschema
-        import referencing
-
-        schema = json.loads(self.source.schema)
-        kind = jsonschema.validators.validator_for(schema, default=jsonschema.Draft7Validator)
-        return kind(schema, registry=referencing.Registry())  # an own registry: no reference is fetched
+        return None if self.source.schema is None else json_schema.validator(json.loads(self.source.schema))
 
 
 def judge(line: bytes, contract: Contract) -> tuple[Value, ...] | Reject:
@@ -236,7 +229,7 @@ def _breach(document: dict[str, Any], values: list[Value], contract: Contract) -
             for key in keys[:-1]:
                 parent = parent[key]
             parent[keys[-1]] = value
-    breaches = sorted(contract.schema.iter_errors(whole), key=lambda breach: str(breach.json_path))
+    breaches = json_schema.breaches(whole, contract.schema)
     if not breaches:
         return None
     where = "/".join(str(part) for part in breaches[0].absolute_schema_path)

@@ -189,7 +189,9 @@ def _expand(argument: str, source_format: str) -> list[str]:
         raise UsageError("no_such_file", "a source is empty text; name a file, a directory, a glob, or -")
     path = Path(argument)
     if path.is_dir():
-        found = sorted(str(file) for file in path.rglob("*") if _is_data(file, source_format, path))
+        files = [file for file in path.rglob("*") if _is_data(file, source_format, path)]
+        homes = {folder for folder in {above for file in files for above in file.parents} if _is_home(folder)}
+        found = sorted(str(file) for file in files if homes.isdisjoint(file.parents))
         if not found:
             kinds = ", ".join(sorted(_SUFFIXES[source_format]))
             raise UsageError(
@@ -211,6 +213,11 @@ def _is_data(file: Path, source_format: str, folder: Path) -> bool:
     suffixes = [suffix.lower() for suffix in file.suffixes if suffix.lower() not in (".gz", ".zst")]
     hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
     return file.is_file() and not hidden and bool(suffixes) and suffixes[-1] in _SUFFIXES[source_format]
+
+
+def _is_home(folder: Path) -> bool:
+    """Whether *folder* is a home of ours: what lies in it is no source, though it may lie among sources."""
+    return (folder / "lock").is_file() and any((folder / name).is_file() for name in ("catalog.json", "home.id"))
 
 
 def _input(path: str) -> Input:

@@ -50,7 +50,7 @@ class Session:
             self._database = adbc_driver_postgresql.connect(url)
             self._connection = AdbcConnection(self._database)
         except Error as error:
-            said = _said(error, self._secrets)
+            said = f"{_said(error, self._secrets)}; check the address, and that the database runs"
             raise DatabaseError("unreachable", "cannot reach the database", error, said) from None
         self.execute(_SETTINGS)
 
@@ -196,4 +196,4 @@ def _said(error: Exception, secrets: list[str]) -> str:
     text = re.sub(
         r'"[^"\s]*@|(?<=percent-encoded token: ")[^"]*', lambda found: '"' * found[0].startswith('"') + "***", text
     )
-    return " ".join(text.split()).rstrip(".")[:300]
+    return " ".join(text.split()).rstrip(". ")[:300]

@@ -137,8 +137,9 @@ class Embedded(Store):
             if files:
                 connection.execute(f"create view sojourn.{name} as from {engine.parquet(files)}")
             else:
-                connection.register(f"no_{name}", empty.empty_table())
-                connection.execute(f"create table sojourn.{name} as from no_{name}")
+                connection.register("empty", empty.empty_table())
+                connection.execute(f"create table sojourn.{name} as from empty")
+                connection.unregister("empty")
         return [*runs, *quarantine]
 
     def _commit(self, catalog: Catalog, report: dict[str, Any], message: str | None, quarantine: Path | None) -> None:

@@ -26,6 +26,8 @@ LAYERS = (
     {"engines"},
     {"tables"},
     {"reading"},
+    {"loading"},
+    {"checks"},
     {"pipeline", "ledger"},
     {"json_schema", "times"},
     {"errors", "show", "samples", "__init__"},

@@ -152,11 +152,11 @@ def check(
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def pipelines(name: str | None, as_json: bool) -> None:
     """List the ready pipelines, or show one as TOML, to copy and change."""
-    from sojourn import pipeline, show
+    from sojourn import loading, show
 
-    ready = pipeline.ready_pipelines()
+    ready = loading.ready_pipelines()
     if name is None:
-        rows = [{"pipeline": key, "title": pipeline.load(key).title} for key in ready]
+        rows = [{"pipeline": key, "title": loading.load(key).title} for key in ready]
         show.rows(rows, as_json=as_json)
     elif name in ready:
         click.echo(ready[name].text, nl=False)
@@ -167,9 +167,9 @@ def pipelines(name: str | None, as_json: bool) -> None:
 def _plain_pipeline(name: str) -> Any:
     import msgspec
 
-    from sojourn import pipeline
+    from sojourn import loading
 
-    return msgspec.to_builtins(pipeline.load(name))
+    return msgspec.to_builtins(loading.load(name))
 
 
 @main.command()

@@ -10,7 +10,8 @@ from typing import Any
 
 from sojourn import times
 from sojourn.errors import UsageError
-from sojourn.pipeline import Source, ready_pipelines, schema_name
+from sojourn.loading import ready_pipelines, schema_name
+from sojourn.pipeline import Source
 from sojourn.reading import csv, judge
 from sojourn.reading.sources import head, refuse_documents, resolve
 

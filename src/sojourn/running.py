@@ -13,7 +13,8 @@ from sojourn import run as runs
 from sojourn import show
 from sojourn.errors import SojournError, UsageError
 from sojourn.ledger import Ledger
-from sojourn.pipeline import Pipeline, TableSettings, did_you_mean, load, parse_size, ready_pipelines
+from sojourn.loading import load, ready_pipelines
+from sojourn.pipeline import Pipeline, TableSettings, did_you_mean, parse_size
 from sojourn.reading.sources import Input, resolve
 from sojourn.store.base import Store
 from sojourn.store.files import make_folder

@@ -8,7 +8,7 @@ import click
 import pytest
 from msgspec import Struct
 
-from sojourn import cli, metrics, pipeline, samples
+from sojourn import cli, loading, metrics, pipeline, samples
 from sojourn.ledger import REASONS
 from sojourn.pipeline import Csv, Field, Pipeline, Sessions, Source, TableSettings
 from tests.command import sojourn
@@ -38,7 +38,7 @@ RULES = {1: 6, 2: 5, 3: 4, 4: 6, 5: 4, 6: 5, 10: 2}
 def published(tmp_path_factory):
     """A home in which every ready pipeline has run."""
     home = tmp_path_factory.mktemp("published")
-    for name in pipeline.ready_pipelines():
+    for name in loading.ready_pipelines():
         samples.write(name, home / name, lines=300, seed=1)
         assert sojourn("run", name, home / name, "--home", home / "home", "--json").status == 0
     return home / "home"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sojourn.pipeline import Pipeline, load, parse
+from sojourn.loading import load, parse
+from sojourn.pipeline import Pipeline
 
 WEBSHOP_FIELDS = """
 name        = { path = "type", required = true }

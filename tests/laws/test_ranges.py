@@ -13,7 +13,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sojourn.pipeline import load
+from sojourn.loading import load
 from sojourn.reading import land, sources
 from tests.laws.adapt import Expected
 from tests.laws.damage import LINES, PIECES, spoil
@@ -129,7 +129,7 @@ def test_real_processes_read_what_one_process_reads(tmp_path):
     data = b"\n".join(rng.choice((lines[0], lines[1], spoil(lines[2], lines, rng))) for _ in range(400))
     (tmp_path / "a.jsonl").write_bytes(data)
     script = (
-        "import sys, pathlib; from sojourn.pipeline import load; from sojourn.reading import land, sources;"
+        "import sys, pathlib; from sojourn.loading import load; from sojourn.reading import land, sources;"
         "from tests.laws.landing import landed; from tests.laws.adapt import Expected;"
         "sources.UNIT = 5000; path, folder = map(pathlib.Path, sys.argv[1:]); source = load('webshop').events;"
         "blocks, digests = landed(sources.resolve([str(path)], 'jsonl'), source, folder);"

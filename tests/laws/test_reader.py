@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sojourn.pipeline import Field, Source, load
+from sojourn.loading import load
+from sojourn.pipeline import Field, Source
 from sojourn.reading.jsonl import JsonLines
 from tests.laws.adapt import Expected
 from tests.laws.damage import LINES, PIECES, VALUES, spoil

@@ -18,7 +18,8 @@ from sojourn import export
 from sojourn import run as runs
 from sojourn.engines import duckdb as engine
 from sojourn.errors import UsageError
-from sojourn.pipeline import Pipeline, load, parse, ready_pipelines, schema_name
+from sojourn.loading import load, parse, ready_pipelines, schema_name
+from sojourn.pipeline import Pipeline
 from sojourn.reading import land
 from sojourn.reading.csv import CsvLines
 from sojourn.reading.jsonl import JsonLines

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from sojourn import pipeline
+from sojourn import loading
 from sojourn.errors import SojournError
 from sojourn.ledger import REASONS, Ledger
-from sojourn.pipeline import ready_pipelines
+from sojourn.loading import ready_pipelines
 from tests.command import Home, lines, shop
 
 TILLS = """
@@ -351,7 +351,7 @@ def test_1_5_strict_turns_coercion_off(home: Home) -> None:
 def test_1_6_a_new_type_of_event_is_accepted(home: Home) -> None:
     """The ready pipelines state no enumeration; a pipeline that does refuses what lies outside."""
     for name in ready_pipelines():
-        assert [field for field in pipeline.load(name).events.fields.values() if field.values] == []
+        assert [field for field in loading.load(name).events.fields.values() if field.values] == []
     assert home.run("webshop", lines(shop(1, "10:00:00", kind="never seen")))["ledger"]["accepted"] == 1
     stated = TILLS.replace('"note"', '{ path = "note", values = ["a", "b"] }')
     rest = '"at": "2022-03-01T10:00:00", "till": "t"'

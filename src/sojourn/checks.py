@@ -1,0 +1,146 @@
+"""Whether a pipeline makes sense as a whole: what its parts cannot say of each other is checked here, once."""
+
+import re
+from pathlib import Path
+
+import msgspec
+
+from sojourn import json_schema, times
+from sojourn.errors import UsageError
+from sojourn.pipeline import DERIVED, TABLES, Field, Pipeline, Source, TableSettings, parse_size
+
+_VALUE_TYPES: dict[str, tuple[type, ...]] = {"text": (str,), "integer": (int,), "number": (int, float)}
+_STRFTIME = re.compile(r"(?:[^%]|%[YymdHMSf%])+", re.DOTALL)
+
+
+def bad(where: str, path: str, message: str) -> UsageError:
+    """The error for the place *path* of the file *where*."""
+    return UsageError("bad_pipeline", f"{where}: {path.removeprefix('$.')}: {message}")
+
+
+def checked(pipeline: Pipeline, where: str, folder: Path) -> Pipeline:
+    """The *pipeline*, complete with what it leaves out, when its parts fit each other; else a `UsageError`."""
+    if "events" not in pipeline.source or len(pipeline.source) > 1:
+        raise bad(where, "$.source", "a pipeline has one source named events: [source.events]")
+    _check_source(pipeline.events, where)
+    _check_sessions(pipeline, where)
+    _check_zone(pipeline.bucket_timezone, "$.bucket_timezone", where)
+    tables = pipeline.tables or ({"sessions": TableSettings()} if pipeline.sessions else {})
+    if not tables:
+        raise bad(where, "$.tables", f"nothing to publish; add [tables.NAME] with a name of {', '.join(TABLES)}")
+    for name, settings in tables.items():
+        _check_table(pipeline, name, settings, where)
+    source = pipeline.events
+    if source.schema is not None:
+        source = msgspec.structs.replace(source, schema=_schema_text(folder / source.schema, where))
+    if pipeline.sessions is not None and pipeline.sessions.rule == "gap" and "anonymous" not in source.drop:
+        source = msgspec.structs.replace(source, drop=(*source.drop, "anonymous"))
+    return msgspec.structs.replace(pipeline, tables=tables, source={"events": source})
+
+
+def _check_source(source: Source, where: str) -> None:
+    at = "$.source.events"
+    if "occurred_at" not in source.fields:
+        raise bad(where, f"{at}.fields", "the field occurred_at is needed: when an event happened")
+    if source.fields["occurred_at"].type != "time":
+        raise bad(where, f"{at}.fields.occurred_at", "its type is time")
+    if source.dedupe == "id" and "event_id" not in source.fields:
+        raise bad(where, f"{at}.dedupe", "dedupe by id needs the field event_id; or use dedupe = 'record'")
+    if "anonymous" in source.drop and "actor" not in source.fields:
+        raise bad(where, f"{at}.drop", "anonymous events are those without the field actor; it is not declared")
+    _check_zone(source.timezone, f"{at}.timezone", where)
+    if (len(source.delimiter) != 1 or not source.delimiter.isascii()) or source.delimiter in '"\r\n':
+        raise bad(where, f"{at}.delimiter", "a delimiter is one character, such as ',' or ';' or a tab")
+    if source.schema is not None and source.format != "jsonl":
+        raise bad(where, f"{at}.schema", "a JSON Schema belongs to a source of format jsonl")
+    try:
+        if parse_size(source.max_record) > 1 << 30:
+            raise ValueError("max_record is at most 1GiB")
+    except ValueError as error:
+        raise bad(where, f"{at}.max_record", str(error)) from error
+    for name, field in source.fields.items():
+        _check_field(name, field, source, f"{at}.fields.{name}", where)
+
+
+def _check_field(name: str, field: Field, source: Source, at: str, where: str) -> None:
+    if any(name in derived for derived in DERIVED.values()):
+        raise bad(where, at, "this name is taken; give the field another")
+    if re.fullmatch(r"[a-z][a-z0-9_]*", name) is None:
+        raise bad(where, at, "a field's name has lower-case letters, digits and underscores only")
+    if not all(field.keys(source.format)) or not field.keys(source.format):
+        raise bad(where, at, f"{field.path!r} is not a path; write keys joined by dots, such as event.timestamp")
+    if name in ("event_id", "name", "actor", "session_key", "url", "referrer") and field.type not in (
+        "text",
+        "integer",
+    ):
+        raise bad(where, at, "its type is text or integer")
+    if name in ("name", "url", "referrer", "session_key") and field.type != "text":
+        raise bad(where, at, "its type is text")
+    if field.formats and field.type != "time":
+        raise bad(where, at, "formats belong to fields of type time")
+    for pattern in field.formats:
+        if pattern != "iso" and pattern not in times.EPOCH_UNITS:
+            try:
+                times.pattern_regex(pattern)
+            except ValueError as error:
+                known = f"iso, {', '.join(times.EPOCH_UNITS)} or a strptime pattern"
+                raise bad(where, f"{at}.formats", f"{error} (a format is {known})") from error
+    kinds = _VALUE_TYPES.get(field.type)
+    if field.values and (kinds is None or not all(isinstance(value, kinds) for value in field.values)):
+        raise bad(where, f"{at}.values", f"the values of a {field.type} field must be of its type")
+    most = (1 << 63) - 1 if field.type == "integer" else 1 << 53  # so far a double holds every whole number
+    if any(isinstance(value, int) and abs(value) > most for value in field.values):
+        raise bad(where, f"{at}.values", f"whole numbers here are at most {most}")
+
+
+def _check_sessions(pipeline: Pipeline, where: str) -> None:
+    rule = pipeline.sessions
+    if rule is None:
+        return
+    needed = "actor" if rule.rule == "gap" else "session_key"
+    if needed not in pipeline.events.fields:
+        raise bad(where, "$.sessions", f"sessions by {rule.rule} need the field {needed} in [source.events.fields]")
+    if rule.goal is not None and "name" not in pipeline.events.fields:
+        raise bad(where, "$.sessions.goal", "a goal is the name of an event; the field name is not declared")
+    try:
+        times.parse_duration(rule.gap)
+    except ValueError as error:
+        raise bad(where, "$.sessions.gap", str(error)) from error
+
+
+def _check_table(pipeline: Pipeline, name: str, settings: TableSettings, where: str) -> None:
+    if name.startswith("session") and pipeline.sessions is None:
+        raise bad(where, f"$.tables.{name}", "needs [sessions], which says how events form sessions")
+    for field in TABLES[name]:
+        if field not in pipeline.events.fields:
+            raise bad(where, f"$.tables.{name}", f"needs the field {field} in [source.events.fields]")
+    try:
+        times.parse_duration(settings.gap)
+    except ValueError as error:
+        raise bad(where, f"$.tables.{name}.gap", str(error)) from error
+    if re.search(r'[,"\r\n]', settings.csv.null) is not None:
+        raise bad(where, f"$.tables.{name}.csv.null", "the text of a null has no comma, no quote and no line break")
+    if settings.csv.time is not None and _STRFTIME.fullmatch(settings.csv.time) is None:
+        known = "%Y %y %m %d %H %M %S %f %%"
+        raise bad(where, f"$.tables.{name}.csv.time", f"{settings.csv.time!r} is no way to write instants; use {known}")
+
+
+def _check_zone(name: str, path: str, where: str) -> None:
+    try:
+        times.zone_named(name)
+    except ValueError as error:
+        raise bad(where, path, str(error)) from error
+
+
+def _schema_text(path: Path, where: str) -> str:
+    at = "$.source.events.schema"
+    try:
+        schema = msgspec.json.decode(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        reason = getattr(error, "strerror", None) or "it is not valid JSON"
+        raise bad(where, at, f"cannot read the JSON Schema {path}: {reason}") from error
+    if not isinstance(schema, dict):
+        raise bad(where, at, f"{path} is not a JSON Schema: it holds no object")
+    if (fault := json_schema.fault(schema)) is not None:
+        raise bad(where, at, f"{path} is not a JSON Schema: {fault}")
+    return msgspec.json.encode(schema).decode()

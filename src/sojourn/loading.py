@@ -1,0 +1,157 @@
+"""Loading pipelines: TOML to a checked `Pipeline`; whatever is wrong is a `UsageError` in one sentence."""
+
+import os
+import re
+import tomllib
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import Struct
+
+from sojourn.checks import bad, checked
+from sojourn.errors import UsageError
+from sojourn.pipeline import TABLES, Csv, Field, Pipeline, Sessions, Source, TableSettings, did_you_mean
+
+_RESERVED = {"sojourn", "main", "temp", "system", "public", "information_schema", "pg_catalog", "memory"}
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A pipeline that comes with Sojourn."""
+
+    name: str
+    text: str
+
+
+def ready_pipelines() -> dict[str, Ready]:
+    """The pipelines that come with Sojourn, by name."""
+    folder = resources.files("sojourn") / "pipelines"
+    files = sorted((file for file in folder.iterdir() if file.name.endswith(".toml")), key=lambda file: file.name)
+    return {f.name[:-5]: Ready(f.name[:-5], f.read_text(encoding="utf-8")) for f in files}
+
+
+def load(name_or_path: str) -> Pipeline:
+    """The pipeline named *name_or_path*, or the one in that TOML file."""
+    ready = ready_pipelines()
+    if name_or_path in ready:
+        return parse(ready[name_or_path].text, name=name_or_path, where=f"{name_or_path}.toml", folder=Path())
+    path = Path(name_or_path)
+    if not (path.suffix == ".toml" or os.path.exists(name_or_path)):  # noqa: PTH110 - it is False for any odd text
+        raise UsageError(
+            "unknown_pipeline",
+            f"there is no pipeline {name_or_path!r}{did_you_mean(name_or_path, ready)} "
+            f"use one of {', '.join(ready)}, or a path to a TOML file",
+        )
+    try:
+        text = path.read_text(encoding="utf-8-sig")  # some editors begin a file with a byte-order mark
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise UsageError("pipeline_unreadable", f"cannot read the pipeline {path}: {reason}") from error
+    return parse(text, name=schema_name(path.stem), where=str(path), folder=path.parent)
+
+
+def parse(text: str, *, name: str, where: str, folder: Path) -> Pipeline:
+    """A checked pipeline from TOML *text*; *folder* is where its JSON Schema is looked for."""
+    try:
+        raw = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise UsageError("bad_toml", f"{where} is not valid TOML: {error}") from error
+    if "name" in raw:
+        raise bad(where, "$.name", "a pipeline is named after its file; remove this key")
+    try:
+        pipeline = msgspec.convert({**_spelled_out(raw, where), "name": name}, Pipeline)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise UsageError("bad_pipeline", f"{where}: {_explain(str(error))}") from error
+    return checked(pipeline, where, folder)
+
+
+def schema_name(stem: str) -> str:
+    """A pipeline's name from its file's: lower-case letters, digits and underscores."""
+    name = re.sub(r"[^a-z0-9]+", "_", stem.lower()).strip("_") or "pipeline"
+    name = f"p_{name}" if name[0].isdigit() or name in _RESERVED else name
+    return name[:48]
+
+
+def _spelled_out(raw: dict[str, Any], where: str) -> dict[str, Any]:
+    """The TOML with short forms spelled out, and every unknown key refused with a suggestion."""
+    _known_keys(raw, Pipeline, "$", where)
+    sources = raw.get("source", {})
+    if isinstance(sources, dict) and "fields" in sources:
+        raise bad(where, "$.source", "name the source: [source.events] and [source.events.fields]")
+    whole = dict(raw)
+    if isinstance(sources, dict):
+        if foreign := sorted(set(sources) - {"events"}):
+            raise bad(where, f"$.source.{foreign[0]}", "a pipeline has one source, named events: [source.events]")
+        whole["source"] = {key: _source(value, f"$.source.{key}", where) for key, value in sources.items()}
+    if "sessions" in raw:
+        _known_keys(raw["sessions"], Sessions, "$.sessions", where)
+        _of_kind(raw["sessions"], Sessions, "$.sessions", where)
+    tables = raw.get("tables", {})
+    if isinstance(tables, dict):
+        for key, value in tables.items():
+            if key not in TABLES:
+                hint = did_you_mean(key, TABLES)
+                raise bad(where, f"$.tables.{key}", f"unknown table{hint} use some of {', '.join(TABLES)}")
+            _known_keys(value, TableSettings, f"$.tables.{key}", where)
+            _known_keys(isinstance(value, dict) and value.get("csv"), Csv, f"$.tables.{key}.csv", where)
+            _of_kind(value, TableSettings, f"$.tables.{key}", where)
+    return whole
+
+
+def _source(raw: Any, path: str, where: str) -> Any:
+    if not isinstance(raw, dict):
+        return raw
+    _known_keys(raw, Source, path, where)
+    fields = raw.get("fields")
+    if not isinstance(fields, dict):
+        return raw
+    spelled = {}
+    for name, value in fields.items():
+        entry: Any = {"path": value} if isinstance(value, str | list) else value
+        if isinstance(entry, dict):
+            _known_keys(entry, Field, f"{path}.fields.{name}", where)
+            entry = ({"type": "time"} if name == "occurred_at" else {}) | {"path": name} | entry
+            if name in ("occurred_at", "event_id", "session_key"):
+                entry["required"] = True
+        _of_kind(entry, Field, f"{path}.fields.{name}", where)
+        spelled[name] = entry
+    whole = {"dedupe": "id" if "event_id" in spelled else "record"} | raw | {"fields": spelled}
+    _of_kind(whole, Source, path, where)
+    return whole
+
+
+def _known_keys(value: Any, kind: type[Struct], path: str, where: str) -> None:
+    if not isinstance(value, dict):
+        return
+    known = [name for name in kind.__struct_fields__ if (kind, name) != (Pipeline, "name")]
+    for key in value:
+        if key not in known:
+            hint = did_you_mean(key, known)
+            raise bad(where, f"{path}.{key}", f"unknown key{hint} known here are {', '.join(known)}")
+
+
+def _of_kind(value: Any, kind: type[Struct], path: str, where: str) -> None:
+    """Refuse what does not make a *kind*: with its place by name, and the words that would do."""
+    try:
+        msgspec.convert(value, kind)
+    except (msgspec.ValidationError, RecursionError) as error:
+        text, _, below = str(error).partition(" - at `$")
+        key = re.split(r"[.\[`]", below.removeprefix("."))[0]
+        words = _words(get_type_hints(kind).get(key))
+        choice = f"; use one of {', '.join(words)}" if words else ""
+        raise bad(where, path + below.rstrip("`"), text + choice) from error
+
+
+def _words(hint: Any) -> list[str]:
+    """The words that a type lets one choose from."""
+    if get_origin(hint) is Literal:
+        return list(get_args(hint))
+    return [word for part in get_args(hint) for word in _words(part)]
+
+
+def _explain(message: str) -> str:
+    text, _, path = message.partition(" - at `")
+    return f"{path.rstrip('`').removeprefix('$.')}: {text}" if path else text

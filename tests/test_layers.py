@@ -42,7 +42,7 @@ DOORS = {
     "adbc_driver_postgresql": {"store/adbc.py"},
     "jsonschema": {"json_schema.py"},
     "referencing": {"json_schema.py"},
-    "zstandard": {"reading/sources.py"},
+    "zstandard": {"reading/unpacking.py"},
     "rich": {"show.py", "running.py"},
     "click": {"cli.py", "show.py"},
 }

@@ -13,7 +13,8 @@ from sojourn.errors import UsageError
 from sojourn.loading import ready_pipelines, schema_name
 from sojourn.pipeline import Source
 from sojourn.reading import csv, judge
-from sojourn.reading.sources import head, refuse_documents, resolve
+from sojourn.reading.documents import head, refuse_documents
+from sojourn.reading.inputs import resolve
 
 SAMPLE = 2_000
 """Records looked at."""

@@ -14,8 +14,8 @@ from sojourn.engines.duckdb import Built, EventFile, build
 from sojourn.errors import SojournError, TooManyQuarantinedError, UsageError, as_ours
 from sojourn.ledger import Ledger, total
 from sojourn.pipeline import Pipeline
+from sojourn.reading.inputs import Input
 from sojourn.reading.land import Landed, event_file, land
-from sojourn.reading.sources import Input
 from sojourn.store.base import Kept, Publication, Store
 
 Progress = Callable[[int], None]

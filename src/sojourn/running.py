@@ -15,7 +15,7 @@ from sojourn.errors import SojournError, UsageError
 from sojourn.ledger import Ledger
 from sojourn.loading import load, ready_pipelines
 from sojourn.pipeline import Pipeline, TableSettings, did_you_mean, parse_size
-from sojourn.reading.sources import Input, resolve
+from sojourn.reading.inputs import Input, resolve
 from sojourn.store.base import Store
 from sojourn.store.files import make_folder
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sojourn import run
 from sojourn.engines import duckdb as engine
-from sojourn.reading.sources import resolve
+from sojourn.reading.inputs import resolve
 from sojourn.store.opening import open_store
 from sojourn.times import parse_duration
 from tests import reference

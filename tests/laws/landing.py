@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sojourn.pipeline import Source
-    from sojourn.reading.sources import Input, Task
+    from sojourn.reading.inputs import Input
+    from sojourn.reading.sources import Task
 
 
 def one_process(todo: Iterator[Task], source: Source, folder: Path, _workers: int) -> Iterator[land.Part]:

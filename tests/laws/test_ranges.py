@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sojourn.loading import load
+from sojourn.reading import inputs as named
 from sojourn.reading import land, sources
 from tests.laws.adapt import Expected
 from tests.laws.damage import LINES, PIECES, spoil
@@ -67,7 +68,7 @@ def read_stdin(data: bytes, source, folder: Path):
     """The content as standard input."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(data)))
-        return landed([sources.Input("-", None)], source, folder)
+        return landed([named.Input("-", None)], source, folder)
 
 
 @examples(30)
@@ -84,7 +85,7 @@ def test_any_cut_and_any_packing_reads_the_same(folder, file, unit, block, cut):
         patch.setattr(land, "BLOCK", block)
         for name, content in ways(data, cut).items():
             (folder / name).write_bytes(content)
-            blocks, digest = landed(sources.resolve([str(folder / name)], "jsonl"), source, folder / "landed")
+            blocks, digest = landed(named.resolve([str(folder / name)], "jsonl"), source, folder / "landed")
             expected.check(blocks[0])
             digests.update(digest)
         blocks, digest = read_stdin(data, source, folder / "landed")
@@ -103,10 +104,10 @@ def test_several_files_are_counted_apart(folder, given_files, unit):
         path.write_bytes(data)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sources, "UNIT", unit)
-        blocks, digests = landed(sources.resolve([str(path) for path in paths], "jsonl"), source, folder / "landed")
+        blocks, digests = landed(named.resolve([str(path) for path in paths], "jsonl"), source, folder / "landed")
         for (_, data), path, found, digest in zip(given_files, paths, blocks, digests, strict=True):
             Expected(data, source).check(found)
-            assert landed(sources.resolve([str(path)], "jsonl"), source, folder / "landed")[1] == [digest]
+            assert landed(named.resolve([str(path)], "jsonl"), source, folder / "landed")[1] == [digest]
 
 
 def test_other_content_has_another_digest(folder):
@@ -118,7 +119,7 @@ def test_other_content_has_another_digest(folder):
     for number, content in enumerate((data, data[:-1], b"\xef\xbb\xbf" + data, data[:at] + b"~" + data[at + 1 :], b"")):
         path = folder / f"digest{number}.jsonl"
         path.write_bytes(content)
-        found.update(landed(sources.resolve([str(path)], "jsonl"), SOURCES["webshop"], folder / "landed")[1])
+        found.update(landed(named.resolve([str(path)], "jsonl"), SOURCES["webshop"], folder / "landed")[1])
     assert len(found) == 5
 
 
@@ -129,10 +130,11 @@ def test_real_processes_read_what_one_process_reads(tmp_path):
     data = b"\n".join(rng.choice((lines[0], lines[1], spoil(lines[2], lines, rng))) for _ in range(400))
     (tmp_path / "a.jsonl").write_bytes(data)
     script = (
-        "import sys, pathlib; from sojourn.loading import load; from sojourn.reading import land, sources;"
+        "import sys, pathlib; from sojourn.loading import load;"
+        "from sojourn.reading import inputs as named, land, sources;"
         "from tests.laws.landing import landed; from tests.laws.adapt import Expected;"
         "sources.UNIT = 5000; path, folder = map(pathlib.Path, sys.argv[1:]); source = load('webshop').events;"
-        "blocks, digests = landed(sources.resolve([str(path)], 'jsonl'), source, folder);"
+        "blocks, digests = landed(named.resolve([str(path)], 'jsonl'), source, folder);"
         "assert len(blocks[0]) > 5; Expected(path.read_bytes(), source).check(blocks[0]); print(*digests)"
     )
     import subprocess
@@ -144,5 +146,5 @@ def test_real_processes_read_what_one_process_reads(tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sources, "UNIT", 5000)
         patch.setattr(land, "_in_processes", one_process)
-        inputs = sources.resolve([str(tmp_path / "a.jsonl")], "jsonl")
+        inputs = named.resolve([str(tmp_path / "a.jsonl")], "jsonl")
         assert landed(inputs, SOURCES["webshop"], tmp_path / "again")[1] == done.stdout.split()

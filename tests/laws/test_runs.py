@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sojourn import export, run
 from sojourn.errors import SojournError, UsageError
 from sojourn.reading import land
-from sojourn.reading.sources import resolve
+from sojourn.reading.inputs import resolve
 from sojourn.times import parse_duration
 from tests import reference
 from tests.laws.adapt import pipeline_of, rounded

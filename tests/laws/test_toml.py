@@ -314,7 +314,7 @@ def test_what_loads_can_be_computed(folder, text):
 
 def land_inputs(path: Path):
     """The one file as inputs."""
-    from sojourn.reading.sources import resolve
+    from sojourn.reading.inputs import resolve
 
     return resolve([str(path)], "jsonl")
 

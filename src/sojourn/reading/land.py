@@ -24,9 +24,11 @@ from sojourn.ledger import Ledger
 from sojourn.pipeline import DERIVED, Source
 from sojourn.reading.block import Block
 from sojourn.reading.csv import CsvLines, header_of
+from sojourn.reading.documents import refuse_documents
+from sojourn.reading.inputs import Input
 from sojourn.reading.jsonl import JsonLines, cut
 from sojourn.reading.parquet import ParquetRows
-from sojourn.reading.sources import Input, Task, digest, first_line, refuse_documents, tasks, units
+from sojourn.reading.sources import Task, digest, first_line, tasks, units
 from sojourn.reading.urls import derive
 
 BLOCK = 1 << 20

@@ -1,8 +1,9 @@
 """CSV: a block of whole lines to columns of events, rejects and counts.
 
 A record is one line: a quote that is still open at the line's end makes it `bad_row`, so that one
-stray quote costs one record and never the rest of the file. Lines without a quote are read as
-columns; every other line goes to the exact judgement. An empty field is null, `""` is empty text.
+stray quote costs one record and never the rest of the file. Lines without a quote or a lone
+carriage return are read as columns; every other line goes to the exact judgement. An empty field is
+null, `""` is empty text.
 """
 
 import re
@@ -36,13 +37,14 @@ class CsvLines:
         lines = [line.removesuffix(b"\r") for line in lines] if b"\r" in block else lines
         wide = len(header) - 1
         delimiter = self.contract.source.delimiter.encode()
-        ascii_only, quoted = block.isascii(), b'"' in block
+        ascii_only = block.isascii()
+        marks = [mark for mark in (b'"', b"\r") if mark in block]  # Arrow ends a line at each carriage return
         plain = [
             at
             for at, commas in enumerate(map(bytes.count, lines, repeat(delimiter)))
             if commas == wide
             and (ascii_only or lines[at].isascii())
-            and not (quoted and b'"' in lines[at])
+            and not any(mark in lines[at] for mark in marks)
             and len(lines[at]) <= self.contract.max_record
         ]
         blank = {at for at, line in enumerate(lines) if not line.strip()}

@@ -129,8 +129,9 @@ class JsonLines:
         dropped = 0
         if self.late and not doubtful and "anonymous" in self.contract.source.drop:
             # what breaks the contract is known by now: of rows that are dropped nothing more is needed
-            actors = self.tree.leaves(rows.decoded, {"actor"})["actor"][1]
-            known = [actor is not None and actor != "" for actor in actors]
+            declared, actors = self.tree.leaves(rows.decoded, {"actor"})["actor"]
+            # of text only null and the empty one are false: a 0 would be doubtful
+            known = list(map(bool, actors)) if declared.type == "text" else [actor is not None for actor in actors]
             dropped = known.count(False)
             arrays = {name: array.filter(pa.array(known, pa.bool_())) for name, array in arrays.items()}
             rows.decoded, rows.at = list(compress(rows.decoded, known)), list(compress(rows.at, known))

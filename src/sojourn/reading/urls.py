@@ -1,6 +1,7 @@
 """URLs as text: host, first two levels, page. Settled when a record is read, so that no engine has a say."""
 
 import re
+from functools import lru_cache
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -8,9 +9,7 @@ import pyarrow.compute as pc
 from sojourn.pipeline import DERIVED, Source
 
 _SPACE = " \t\n\r\v\f"
-_BEFORE_QUERY = re.compile(r"[^?#]*")
 _SCHEME = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//")
-_SEGMENT = re.compile(r"[^/]+")
 _UPPER_TO_LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 _MOST_KNOWN = 200_000
 
@@ -21,7 +20,7 @@ _known: dict[str, Parts] = {}
 
 def parts(url: str) -> Parts:
     """Level 1 (the host), levels 2 and 3 (path segments as written), and the page. No text is an error."""
-    bare = _BEFORE_QUERY.match(url.strip(_SPACE))[0]  # type: ignore[index] # it matches any text
+    bare = url.strip(_SPACE).partition("?")[0].partition("#")[0]
     known = _known.get(bare)
     if known is None:  # far fewer than URLs, whose queries differ
         if len(_known) > _MOST_KNOWN:
@@ -37,10 +36,12 @@ def _parts(bare: str) -> Parts:
         authority, path = "", bare
     else:
         path = slash + rest
-    segments = [found[0] for found in _SEGMENT.finditer(path)][:2]
-    level2, level3 = (*segments, None, None)[:2]
     stripped = path.rstrip("/")
-    return _host(authority), level2, level3, stripped if stripped.startswith("/") else f"/{stripped}"
+    page = stripped if stripped.startswith("/") else f"/{stripped}"
+    _, level2, *more = page.split("/", 3)
+    if (not level2 and page != "/") or (more and not more[0]):  # slashes in a row
+        level2, *more = [segment for segment in page.split("/") if segment]
+    return _host(authority), level2 or None, more[0] if more else None, page
 
 
 def host(url: str) -> str | None:
@@ -64,6 +65,7 @@ def _columns(urls: pa.ChunkedArray, count: int) -> list[pa.Array]:
     return [pc.take(pa.array([each[at] for each in found], pa.string()), coded.indices) for at in range(count)]
 
 
+@lru_cache(maxsize=4096)
 def _host(authority: str) -> str | None:
     """The host without user and port, lowered, without one leading `www.`; None when nothing is left."""
     name = authority.rpartition("@")[2]

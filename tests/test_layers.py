@@ -30,7 +30,7 @@ LAYERS = (
     {"checks"},
     {"pipeline", "ledger"},
     {"json_schema", "times"},
-    {"errors", "show", "samples", "__init__"},
+    {"errors", "show", "samples", "signals", "__init__"},
 )
 """From the top: a module imports from layers below its own, and from its own package. What stands in the last one
 imports nothing of ours."""

@@ -1,7 +1,7 @@
 """Commands: parse, call, print; nothing else. What a command needs is imported when it runs."""
 
 import json
-import signal
+import os
 import sys
 from collections.abc import Callable
 from importlib.abc import MetaPathFinder
@@ -12,6 +12,7 @@ import click
 
 from sojourn import __version__
 from sojourn.errors import SojournError, UsageError, as_ours
+from sojourn.signals import heard
 
 if TYPE_CHECKING:
     from sojourn.store.base import Store
@@ -34,9 +35,10 @@ class _Group(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         if not any(isinstance(finder, _WithoutPandas) for finder in sys.meta_path):
             sys.meta_path.insert(0, _WithoutPandas())
-        signal.signal(signal.SIGTERM, _interrupt)
+        sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115 - for good: whoever started us closed it
         try:
-            return super().invoke(ctx)
+            with heard():
+                return super().invoke(ctx)
         except SojournError as error:
             click.echo(f"error: {error.message} [{error.code}]", err=True)
             ctx.exit(error.exit_status)
@@ -50,11 +52,6 @@ class _Group(click.Group):
             told = as_ours(error)
             click.echo(f"error: {told.message} [{told.code}]", err=True)
             ctx.exit(told.exit_status)
-
-
-def _interrupt(number: int, _: object) -> None:
-    """Being told to end is like Ctrl-C."""
-    raise KeyboardInterrupt(number)
 
 
 def _stored(command: Command) -> Command:

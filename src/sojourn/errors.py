@@ -10,9 +10,12 @@ class SojournError(Exception):
     exit_status = 1
 
     def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
+        super().__init__(code, message)  # both: an error of a reading process comes to us as its arguments
         self.code = code
         self.message = message
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class UsageError(SojournError):
@@ -28,28 +31,27 @@ class TooManyQuarantinedError(SojournError):
 
 
 class InterruptedRunError(SojournError):
-    """A person or the system ended the run by a signal: nothing was published."""
+    """A person or the system ended us by a signal."""
 
     def __init__(self, signal_number: int) -> None:
-        super().__init__("interrupted", "interrupted; nothing was published")
+        super().__init__("interrupted", "interrupted")
         self.exit_status = 128 + signal_number
 
 
 def as_ours(error: BaseException) -> SojournError:
-    """*error* as one of ours, for what may befall any run: a signal, a full disk, too little memory."""
+    """*error* as one of ours, for what may befall any command: a signal, a full disk, too little memory."""
     if isinstance(error, SojournError):
         return error
     if isinstance(error, KeyboardInterrupt):
         return InterruptedRunError(error.args[0] if error.args else signal.SIGINT)
     if isinstance(error, MemoryError):
-        return SojournError("memory", "the memory is not enough; nothing was published; give less to read at once")
+        return SojournError("memory", "the memory is not enough; give less to read at once")
     where = f" ({error.filename})" if isinstance(error, OSError) and error.filename else ""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return disk_full(where)
-    said = (error.strerror if isinstance(error, OSError) else None) or str(error)
-    return SojournError("io", f"{said}{where}; nothing was published")
+    return SojournError("io", f"{(error.strerror if isinstance(error, OSError) else None) or error}{where}")
 
 
 def disk_full(where: str = "") -> SojournError:
     """There is no room left; *where* names the file in parentheses, if it is known."""
-    return SojournError("disk_full", f"the disk is full{where}; nothing was published; make room and run again")
+    return SojournError("disk_full", f"the disk is full{where}; make room and try again")

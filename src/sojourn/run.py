@@ -126,6 +126,8 @@ def _broken_off(run: Run, store: Store, error: BaseException) -> SojournError:
         run.status = "too_many_quarantined" if isinstance(told, TooManyQuarantinedError) else "failed"
         run.tables = {}
         store.record(run.record(), told.message, run.refused)
+    if "nothing was published" not in told.message:
+        told.message += "; nothing was published"
     told.run = run  # type: ignore[attr-defined] # what became of the records is told with the error
     return told
 

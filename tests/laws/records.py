@@ -6,6 +6,7 @@ A record comes from a seed of its own, so that a failing set shrinks record by r
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -36,18 +37,45 @@ BROKEN = [b"", b" ", b"oops", b"{}", b"[1]", b'{"id": 1', b"\xff", b'{"id":{},"s
 DAY_FIRST = ("activity", "activity_by_record")
 
 
-def record(rng: Random, ids: int) -> dict[str, Any]:
-    """One record that every pipeline here can read; *ids* is how many ids there are to choose from."""
-    quarters = rng.randrange(10) if rng.random() < 0.9 else rng.randrange(-3000, 3000)
+@dataclass(frozen=True)
+class World:
+    """What records are made of: few of each, so that many agree in much."""
+
+    ids: int
+    quarters: int
+    actors: list[Any]
+    names: list[Any]
+    pages: list[Any]
+    referrers: list[Any]
+
+    @staticmethod
+    def of(rng: Random) -> World:
+        """Some world."""
+        return World(
+            ids=rng.choice((4, 12, 1000)),
+            quarters=rng.choice((2, 6, 10)),
+            actors=rng.choices(ACTORS, k=rng.choice((2, 4, 9))),
+            names=rng.choices(NAMES, k=rng.choice((1, 3, 9))),
+            pages=rng.choices(PAGES + NOTHING, k=rng.choice((2, 4, 9))),
+            referrers=rng.choices(REFERRERS + NOTHING, k=rng.choice((2, 4, 9))),
+        )
+
+
+WIDE = World(12, 10, ACTORS, NAMES, PAGES + NOTHING, REFERRERS + NOTHING)
+
+
+def record(rng: Random, world: World = WIDE) -> dict[str, Any]:
+    """One record that every pipeline here can read."""
+    quarters = rng.randrange(world.quarters) if rng.random() < 0.9 else rng.randrange(-3000, 3000)
     moment = START + quarters * QUARTER + timedelta(microseconds=rng.choice(SLIPS))
     if moment.microsecond:
         text = moment.isoformat().removesuffix("+00:00") + rng.choice(["Z", "+00:00", "999Z"])
     else:
         plain = moment.isoformat()
         text = rng.choice([plain, plain.removesuffix("+00:00"), f"{moment:%Y-%m-%d %H:%M:%S}+0000"])
-    identity = rng.randrange(ids)
-    actor, name = rng.choice(ACTORS), rng.choice(NAMES)
-    page, referrer = rng.choice(PAGES + NOTHING), rng.choice(REFERRERS + NOTHING)
+    identity = rng.randrange(world.ids)
+    actor, name = rng.choice(world.actors), rng.choice(world.names)
+    page, referrer = rng.choice(world.pages), rng.choice(world.referrers)
     price = rng.choice([0, -0.0, 0.1, "0.10", 1e3, None])
     event = {
         "customer-id": actor,
@@ -95,9 +123,10 @@ def line(record: dict[str, Any], pipeline: str) -> bytes:
 @st.composite
 def lines(draw, pipeline: str, most: int = 40) -> list[bytes]:
     """Lines for *pipeline*: records, copies of some, a few that are blank or broken."""
-    ids = draw(st.sampled_from([4, 12, 1000]))
-    seeds = draw(st.lists(st.integers(0, 1 << 32), max_size=most))
-    found = [line(record(Random(seed), ids), pipeline) for seed in seeds]
+    world = World.of(Random(draw(st.integers(0, 1 << 32))))
+    least = draw(st.sampled_from([0, most // 2]))
+    seeds = draw(st.lists(st.integers(0, 1 << 32), min_size=least, max_size=most))
+    found = [line(record(Random(seed), world), pipeline) for seed in seeds]
     found += [found[at % len(found)] for at in draw(st.lists(st.integers(0, most), max_size=5))] if found else []
     found += draw(st.lists(st.sampled_from(BROKEN), max_size=3))
     Random(draw(st.integers(0, 1 << 32))).shuffle(found)

@@ -31,7 +31,7 @@ EXACTLY_THE_GAP = b"".join(
     b'{"id": "%b", "type": "x", "event": {"customer-id": "z", "timestamp": "2022-01-01T00:%b:00"}}\n' % (minute, minute)
     for minute in (b"00", b"30")
 )
-FEW = b"\n".join(line(record(Random(seed), 12), "webshop") for seed in range(60)) + b"\noops\n" + EXACTLY_THE_GAP
+FEW = b"\n".join(line(record(Random(seed)), "webshop") for seed in range(60)) + b"\noops\n" + EXACTLY_THE_GAP
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from sojourn import samples
 from tests import postgres
 from tests.store.places import Place, Tables, expectations, sources
 
@@ -43,6 +44,15 @@ def place(request: pytest.FixtureRequest) -> Place:
 def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Ten files of webshop events."""
     return sources(tmp_path_factory.mktemp("files"), 10)
+
+
+@pytest.fixture(scope="session")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file that takes several processes a while to read."""
+    path = tmp_path_factory.mktemp("large") / "large.jsonl"
+    samples.write("webshop", path, lines=60_000, seed=99)
+    path.write_bytes(path.read_bytes() * 5)
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -71,9 +71,9 @@ class Trial:
         elif garbage := self.place.garbage():
             self.tally.breaks.append(f"the next run left {garbage}")
 
-    def kill_at_random(self, file: Path, chance: random.Random, longest: float, double: str = "-") -> None:
+    def kill_at_random(self, file: Path, chance: random.Random, longest: float) -> None:
         """Start a run over *file* and kill it: half the time anywhere, half the time where it publishes."""
-        run = _start(self.place, file, double)
+        run = self.place.start("run", "webshop", file, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         if chance.random() < 0.5:
             _wait(run, time.monotonic() + chance.random() * longest)
         else:
@@ -109,19 +109,6 @@ def at_every_step(trial: Trial, double: str = "-", steps: Iterable[int] | None =
                 break
         forks.stdin.close()
     return step
-
-
-def _start(place: Place, file: Path, double: str) -> subprocess.Popen[bytes]:
-    if double == "-":
-        return place.start("run", "webshop", file, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    words = [double, "run", "webshop", file, *place.words]
-    command = [sys.executable, "-m", "tests.store.dying", *map(str, words)]
-    run = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True)
-    assert run.stdin is not None
-    run.stdin.write(b"1000000\n")
-    run.stdin.close()
-    run.stdin = None
-    return run
 
 
 def _wait(run: subprocess.Popen[bytes], deadline: float, until: Path | None = None) -> None:

@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -143,3 +145,14 @@ def left_in_session(leader: int) -> list[int]:
     listed = subprocess.run(["ps", "-A", "-o", "pid=,sess=,stat="], capture_output=True, text=True, check=True)
     rows = [line.split() for line in listed.stdout.splitlines()]
     return [int(pid) for pid, session, state in rows if int(session) == leader and not state.startswith("Z")]
+
+
+def until(holds: Callable[[], object], run: subprocess.Popen[bytes] | None = None) -> None:
+    """Wait until something holds, while *run* runs."""
+    deadline = time.monotonic() + 30
+    while not holds():
+        if time.monotonic() > deadline or (run is not None and run.poll() is not None):
+            if run is not None:
+                end(run)
+            raise AssertionError("it never came to that")
+        time.sleep(0.002)

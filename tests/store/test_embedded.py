@@ -4,9 +4,11 @@ import json
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -239,6 +241,15 @@ def test_cleaning_up_after_publishing_cannot_fail_the_run(
     assert len(used.garbage()) == 1
     used.run("webshop", files[4])
     assert used.garbage() == []
+
+
+def test_a_long_query_can_be_interrupted(used: Place) -> None:
+    """Ctrl-C ends `sojourn sql` at once, also while DuckDB computes the first row."""
+    asking = used.start("sql", "select count(*) from range(10000000) a, range(10000000) b where a.range + b.range = 7")
+    time.sleep(1.5)
+    asking.send_signal(signal.SIGINT)
+    _, err = asking.communicate(timeout=10)
+    assert (asking.returncode, err) == (130, b"interrupted\n")
 
 
 def _as_nobody(*words: object) -> Result:

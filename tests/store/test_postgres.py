@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from threading import Thread
@@ -18,7 +17,7 @@ from sojourn.errors import SojournError
 from sojourn.store import relations
 from sojourn.store.adbc import DatabaseError, Session, connect
 from tests.postgres import PASSWORD, Server, execute, name_of, rows
-from tests.store.places import Place, Tables
+from tests.store.places import Place, Tables, until
 
 
 @pytest.fixture
@@ -176,7 +175,7 @@ def test_nothing_of_a_run_stays_in_the_server(used: Place, url: str) -> None:
     )
     locks = f"select pid from pg_locks join pg_database on oid = database where locktype = 'advisory' and {mine}"
     with connect(url) as session:
-        _until(lambda: not session.rows(sessions))
+        until(lambda: not session.rows(sessions))
         assert session.rows(locks) == []
 
 
@@ -209,7 +208,7 @@ def test_publishing_waits_for_open_transactions_but_keeps_nobody_waiting(
         slow.execute("begin; select count(*) from webshop.session_durations_by_referrer")
         run = used.start("run", "webshop", files[1])
         quick = stack.enter_context(connect(url))
-        _until(lambda: bool(quick.rows("select 1 as yes from pg_locks where not granted and mode like 'AccessEx%'")))
+        until(lambda: quick.rows("select 1 as yes from pg_locks where not granted and mode like 'AccessEx%'"))
         longest = 0.0
         for _ in range(20):
             began = time.monotonic()
@@ -373,11 +372,11 @@ def test_a_long_query_can_be_interrupted(used: Place, url: str, query: str) -> N
             "select pid from pg_stat_activity where query like '%{}%' and pid <> pg_backend_pid() and state = 'active'"
         )
         busy = busy.format("pg_sleep(60)" if "sleep" in query else "1e12")
-        _until(lambda: bool(session.rows(busy)))
+        until(lambda: session.rows(busy))
         os.kill(asking.pid, signal.SIGINT)
         _, err = asking.communicate(timeout=10)
         assert (asking.returncode, err) == (130, b"interrupted\n")
-        _until(lambda: not session.rows(busy))
+        until(lambda: not session.rows(busy))
 
 
 def test_a_failure_among_the_rows_is_told_by_whoever_reads_them(used: Place) -> None:
@@ -420,10 +419,3 @@ def test_deadlocks_do_not_reach_readers(used: Place, url: str, files: list[Path]
         for reader in readers:
             reader.join()
     assert faults == []
-
-
-def _until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < deadline, "it never came to that"
-        time.sleep(0.02)

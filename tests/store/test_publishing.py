@@ -165,6 +165,36 @@ def test_an_export_is_of_one_run(place: Place, files: list[Path], expected: list
     assert place.tables(tmp_path / "out") == expected[2]
 
 
+def test_files_of_a_run_appear_with_its_tables(place: Place, files: list[Path], tmp_path: Path) -> None:
+    """A run that fails leaves the files of the run before in `--out`; what a killed one left there goes."""
+    out = tmp_path / "out"
+    place.run("webshop", files[0], "--out", out)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert set(before) == {
+        "sessions.csv", "session_durations_by_referrer.csv", "quarantine.jsonl", "manifest.json"
+    }  # fmt: skip
+    assert place.call("run", "webshop", files[1], "--out", out, "--max-quarantined", "0").status == 3
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    (out / ".sojourn-killed").mkdir()
+    (out / ".sojourn-killed" / "sessions.csv").write_bytes(b"half")
+    place.run("webshop", files[1], "--out", out)
+    assert {path.name for path in out.iterdir()} == set(before)
+    assert place.tables(tmp_path / "tables")["sessions.csv"] == (out / "sessions.csv").read_bytes()
+
+
+def test_files_that_cannot_be_put_in_place_are_told_after_publishing(
+    place: Place, files: list[Path], expected: list[Tables], tables: Callable[[], Tables], tmp_path: Path
+) -> None:
+    """The run is published all the same, and the sentence says so, and how to get the files."""
+    (tmp_path / "out" / "sessions.csv" / "in the way").mkdir(parents=True)
+    told = place.call("run", "webshop", files[0], "--out", tmp_path / "out")
+    assert (told.status, told.err.count("\n")) == (1, 1)
+    assert "the run was published, but its files cannot be put into" in told.err
+    assert tables() == expected[1]
+    assert place.statuses() == ["done"]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["sessions.csv"]
+
+
 def test_an_unused_store_is_empty(place: Place) -> None:
     """Looking at a store that no run has written to finds nothing, and leaves nothing behind."""
     assert place.call("tables", "--json").json == []

@@ -13,20 +13,8 @@ from typing import Any
 
 import pytest
 
-from sojourn import samples
-from tests.store.places import Place, Tables, end, left_in_session
+from tests.store.places import Place, Tables, left_in_session, until
 from tests.store.torn import publish_torn
-
-LINES = 60_000
-"""Of a file that several processes read, for a second or so."""
-
-
-@pytest.fixture(scope="session")
-def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file that takes several readers a while."""
-    path = tmp_path_factory.mktemp("large") / "large.jsonl"
-    samples.write("webshop", path, lines=LINES, seed=99)
-    return path
 
 
 @contextmanager
@@ -78,13 +66,55 @@ def test_runs_take_turns_and_say_so(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_waiting_run_can_be_told_to_end(place: Place, files: list[Path], number: int) -> None:
+    """Whoever waits for another run, or for standard input, does not have to wait for them to end."""
+    with place.open().writing():
+        run = place.start("run", "webshop", files[0])
+        assert run.stderr is not None
+        assert b"waiting for it to end" in run.stderr.readline()
+        run.send_signal(number)
+        assert run.communicate(timeout=10)[1] == b"interrupted\n"
+    assert run.returncode == 128 + number
+    run = place.start("run", "webshop", "-", stdin=subprocess.PIPE)
+    assert run.stdin is not None
+    run.stdin.write(files[0].read_bytes())
+    run.stdin.flush()
+    until(lambda: any(place.home.rglob("staging/*/events")), run)
+    run.send_signal(number)
+    assert run.wait(10) == 128 + number
+    run.communicate()
+    assert (place.open().published(), place.statuses()) == ([], ["failed"])
+
+
+def test_a_second_signal_ends_a_run_at_once(place: Place, large: Path) -> None:
+    """A person who is not willing to wait need not: the next run cleans up."""
+    run = place.start("run", "webshop", large)
+    until(lambda: any(place.home.rglob("staging/*/events/*")), run)
+    for pid in left_in_session(run.pid):
+        if pid != run.pid:
+            os.kill(pid, signal.SIGSTOP)  # its readers are stuck, so that it cannot end by itself
+    run.send_signal(signal.SIGINT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        run.wait(1.5)
+    run.send_signal(signal.SIGINT)
+    assert run.wait(5) == 130
+    for pid in left_in_session(run.pid):
+        os.kill(pid, signal.SIGCONT)
+    run.communicate(timeout=10)
+    until(lambda: not left_in_session(run.pid))
+    with place.open().writing():
+        assert place.statuses() == ["killed"]
+    assert place.garbage() == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("to", ["the run", "all of them"])
 def test_a_signal_ends_a_run_cleanly(place: Place, files: list[Path], large: Path, number: int, to: str) -> None:
     """One sentence, the usual exit status, a row in `runs`, nothing left behind, and the next run goes on."""
     place.run("webshop", files[0])
     before = place.open().published()
     run = place.start("run", "webshop", large)
-    _until(lambda: any(place.home.rglob("staging/*/events/*")), run)
+    until(lambda: any(place.home.rglob("staging/*/events/*")), run)
     os.kill(run.pid, number) if to == "the run" else os.killpg(run.pid, number)
     _, err = run.communicate(timeout=30)
     assert run.returncode == 128 + number
@@ -97,11 +127,11 @@ def test_a_signal_ends_a_run_cleanly(place: Place, files: list[Path], large: Pat
 def test_readers_end_with_a_killed_run(place: Place, files: list[Path], large: Path) -> None:
     """Reading processes of a run that was killed end by themselves, and let the home go."""
     run = place.start("run", "webshop", large)
-    _until(lambda: any(place.home.rglob("staging/*/events/*")), run)
+    until(lambda: any(place.home.rglob("staging/*/events/*")), run)
     assert len(left_in_session(run.pid)) > 1
     run.kill()
     run.communicate(timeout=30)
-    _until(lambda: not left_in_session(run.pid))
+    until(lambda: not left_in_session(run.pid))
     assert place.process("run", "webshop", files[0]).status == 0
     assert place.statuses() == ["killed", "done"]
 
@@ -109,7 +139,7 @@ def test_readers_end_with_a_killed_run(place: Place, files: list[Path], large: P
 def test_a_killed_reading_process_fails_the_run(place: Place, large: Path) -> None:
     """When one of the reading processes is killed, the run says so and ends; it does not wait for ever."""
     run = place.start("run", "webshop", large)
-    _until(lambda: any(place.home.rglob("staging/*/events/*")), run)
+    until(lambda: any(place.home.rglob("staging/*/events/*")), run)
     os.kill(max(left_in_session(run.pid)), signal.SIGKILL)
     _, err = run.communicate(timeout=30)
     assert run.returncode == 1
@@ -117,14 +147,3 @@ def test_a_killed_reading_process_fails_the_run(place: Place, large: Path) -> No
     assert err.count(b"\n") == 1
     assert left_in_session(run.pid) == []
     assert place.statuses() == ["failed"]
-
-
-def _until(holds: Callable[[], bool], run: subprocess.Popen[bytes] | None = None) -> None:
-    """Wait until something holds, while *run* runs."""
-    deadline = time.monotonic() + 30
-    while not holds():
-        if time.monotonic() > deadline or (run is not None and run.poll() is not None):
-            if run is not None:
-                end(run)
-            pytest.fail("it never came to that")
-        time.sleep(0.002)

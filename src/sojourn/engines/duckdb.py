@@ -74,6 +74,10 @@ def connect(memory: int | None = None, spill: Path | None = None) -> Iterator[Co
         if isinstance(error, duckdb.IOException):
             raise SojournError("io", f"reading or writing failed: {_first_line(error)}") from error
         raise
+    except RuntimeError as error:
+        if str(error) == "Query interrupted":  # DuckDB saw the interrupt before Python did
+            raise KeyboardInterrupt from error
+        raise
     finally:
         connection.close()
 
@@ -85,16 +89,20 @@ def build(pipeline: Pipeline, files: list[EventFile], snapshot: Path, memory: in
         connection.execute(f"attach {quote(str(snapshot))} as snapshot")
         connection.execute("use snapshot")
         _landed(connection, pipeline, files)
-        if "repeated" in steps:
-            connection.execute(f"create temp table repeated as {steps.pop('repeated')}")
-        duplicates = _duplicates(connection, steps.pop("duplicates", None))
-        connection.execute(f"create temp view events as {steps.pop('events')}")
-        rows = {name: _create(connection, name, sql) for name, sql in steps.items()}
-        events = _number(connection, "select count(*) from events")
+        built = waited_for(lambda: _built(connection, steps), connection.interrupt)
         connection.execute("use memory")
         connection.execute("checkpoint snapshot")  # detaching would do it too, but silently leave a log when it fails
         connection.execute("detach snapshot")
-    return Built(events, rows, duplicates)
+    return built
+
+
+def _built(connection: Connection, steps: dict[str, str]) -> Built:
+    if "repeated" in steps:
+        connection.execute(f"create temp table repeated as {steps.pop('repeated')}")
+    duplicates = _duplicates(connection, steps.pop("duplicates", None))
+    connection.execute(f"create temp view events as {steps.pop('events')}")
+    rows = {name: _create(connection, name, sql) for name, sql in steps.items()}
+    return Built(_number(connection, "select count(*) from events"), rows, duplicates)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import xxhash
 
-from sojourn.errors import SojournError
+from sojourn.errors import SojournError, UsageError
 from sojourn.reading.inputs import Input, open_input
 from sojourn.reading.unpacking import decompressed, read_up_to
 
@@ -100,6 +100,8 @@ def _ranges(at: int, source: Input, workers: int) -> Iterator[tuple[int, Input, 
 
 def _stream(at: int, source: Input) -> Iterator[tuple[int, Input, int, int, bytes, bytes]]:
     """Whole lines of standard input or a compressed file, about a unit at a time, with units' digests."""
+    if source.path is None and sys.stdin is None:
+        raise UsageError("no_stdin", "standard input is closed; give a file, or pipe records into -")
     raw = sys.stdin.buffer if source.path is None else open_input(source.path, source.name)
     with raw if source.path is not None else io.BytesIO():
         stream = decompressed(raw)

@@ -1,0 +1,37 @@
+"""Being told to end: by Ctrl-C, or by the system."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_NUMBERS = (signal.SIGINT, signal.SIGTERM)
+_AT_ONCE = 1.0
+"""Seconds in which signals count as one: `timeout` and some supervisors send two."""
+
+
+@contextmanager
+def heard() -> Iterator[None]:
+    """SIGTERM is a `KeyboardInterrupt` like Ctrl-C, and carries its number; told once more, we leave at once.
+
+    That is safe at any moment: what a run leaves lying about is removed by the next.
+    """
+    first: list[float] = []
+
+    def end(number: int, _: object) -> None:
+        if not first:
+            first.append(time.monotonic())
+            raise KeyboardInterrupt(number)
+        if time.monotonic() - first[0] > _AT_ONCE:
+            os._exit(128 + number)
+
+    before = {number: signal.getsignal(number) for number in _NUMBERS}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

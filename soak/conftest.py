@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.store.conftest import expected, files, server
+from tests.store.conftest import expected, files, nothing_stays_behind, server
 
-__all__ = ["expected", "files", "server"]
+__all__ = ["expected", "files", "nothing_stays_behind", "server"]
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 

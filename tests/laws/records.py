@@ -26,7 +26,7 @@ NAMES: list[Any] = [
 ]
 PAGES = [
     *each("/a a /a/ https://www.shop.example/a?x http://shop.example:80 https://localhost/b //b.example/b/c/d /b/c /"),
-    "www.é.example/é",
+    *("www.é.example/é", "/n\x00l"),
 ]
 REFERRERS = [
     *each("https://www.shop.example/x https://SHOP.example http://x.example/ x.example y.example/a /a"),

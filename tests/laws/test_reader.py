@@ -150,7 +150,7 @@ def fragments(declared: Field):
     """Values of the kind that the field wants, or any."""
     good = {
         "text": [b'"x"', b"12", b'"1"', b'"caf\\u00e9"'],
-        "integer": [b"0", b"12", b'"-1"', b"-0"],
+        "integer": [b"0", b"12", b'"-1"', b"-0", b'"00000000000000000000000012"'],
         "number": [b"0.1", b"1e3", b"12", b"5.5", b"-0", b"-0.0", b'"-0.0"'],
         "boolean": [b"true", b"false"],
         "time": [

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from sojourn import export, run
 from sojourn.errors import SojournError, UsageError
-from sojourn.reading import land
+from sojourn.reading import land, sources
 from sojourn.reading.inputs import resolve
 from sojourn.times import parse_duration
 from tests import reference
@@ -53,7 +53,7 @@ def cuts(draw, found: list[bytes]) -> list[dict[str, bytes]]:
     return cut
 
 
-@examples(30)
+@examples(16)
 @given(st.data())
 def test_any_cut_into_runs_gives_the_same_tables(folder, data):
     """Whatever stands in which file of which run: the tables are those of one run over all records. Every run's and
@@ -65,8 +65,11 @@ def test_any_cut_into_runs_gives_the_same_tables(folder, data):
     whole = reference.process([[("all", b"\n".join(found))]], pipeline_of(pipeline))
     outcome = reference.process([list(files.items()) for files in runs], pipeline_of(pipeline))
     home = Home(folder / "cut", pipeline)
+    unit = data.draw(st.sampled_from([3000, sources.UNIT]))  # files of several parts, or of one
     for number, files in enumerate(runs):
-        report = home.run(files)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sources, "UNIT", unit)
+            report = home.run(files)
         assert report["ledger"] == outcome.runs[number].as_dict()
         assert [without_name(entry) for entry in report["files"]] == [part.as_dict() for part in outcome.files[number]]
         check_balance(report)
@@ -113,7 +116,7 @@ def check_quarantine(home: Home, runs: list[dict[str, bytes]], outcome: referenc
     ) == Counter(expected)
 
 
-@examples(12)
+@examples(9)
 @given(st.data())
 def test_order_and_copies_do_not_matter(folder, data):
     """Shuffled lines give equal tables, to the last bit; with every line twice as well, where records are made one."""
@@ -128,7 +131,7 @@ def test_order_and_copies_do_not_matter(folder, data):
     assert multisets(home) == multisets(other)
 
 
-@examples(12)
+@examples(9)
 @given(st.data())
 def test_sessions_partition_the_accepted_events(folder, data):
     """Every accepted event with an actor (by key: every one) lies in exactly one session; sessions of an actor are
@@ -177,7 +180,7 @@ def check_other_tables(tables: dict[str, list[dict[str, Any]]], accepted: int) -
         assert sum(row["bounces"] for row in pages) == sum(row["bounced"] for row in sessions)
 
 
-@examples(8)
+@examples(5)
 @given(st.data())
 def test_replace_is_a_fresh_home(folder, data):
     """`--mode replace` forgets all that was kept: ledger and tables are those of a first run; then runs add again."""

@@ -184,6 +184,7 @@ def iso_columns(draw):
     if draw(st.booleans()):  # many that are alike: the whole column is read at once
         cut = draw(st.sampled_from([(19, ""), (19, "Z"), (19, ".123"), (19, ".123456Z"), (16, ":00")]))
         values = [value[: cut[0]] + cut[1] for value in values if value is not None]
+        values += [f"0000{value[4:]}" for value in values[: draw(st.sampled_from([0, 0, 0, 1]))] if value is not None]
     if draw(st.booleans()):
         values.insert(draw(st.integers(0, len(values))), None)
     return zone, values
@@ -217,6 +218,17 @@ def test_every_change_of_clocks(zone):
         for minutes in range(-125, 130, 15)
     ]
     check(values or ["2022-01-01T00:00:00"], (), zone)
+
+
+@pytest.mark.parametrize(
+    "odd", ["0000-01-01T00:00:00", "2022-04-28T07:38:60", "2022-04-28T24:00:00", "2022-02-29T00:00:00"]
+)
+@pytest.mark.parametrize("end", ["", "Z", ".5", ".123456Z"])
+def test_one_odd_value_in_a_plain_column(odd, end):
+    """A column that could be read at once, but for one value: that one alone is in doubt."""
+    values: list[str | None] = ["2022-04-28T07:38:46" + end, odd + end, None, "1969-12-31T23:59:59" + end]
+    check(values, (), "UTC")
+    check(values[:1] + values[3:], (), "UTC")
 
 
 def test_long_mixed_columns():

@@ -5,7 +5,15 @@ import pytest
 
 from sojourn import samples
 from tests import postgres
-from tests.store.places import Place, Tables, expectations, sources
+from tests.store.places import STARTED, Place, Tables, end, expectations, sources
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays_behind() -> Iterator[None]:
+    """Whatever a test began ends with it, also when it fails."""
+    yield
+    while STARTED:
+        end(STARTED.pop())
 
 
 @pytest.fixture(scope="session")

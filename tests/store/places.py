@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,10 @@ from tests.command import Result, process, sojourn
 
 Tables = dict[str, bytes]
 """Published tables as CSV, by file name."""
+
+
+STARTED: list[subprocess.Popen[bytes]] = []
+"""Processes that a test began, and that must not outlive it."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +52,12 @@ class Place:
         return process(*words, *self.words, stdin=stdin)
 
     def start(self, *words: object, **how: Any) -> subprocess.Popen[bytes]:
-        """Start `sojourn WORDS...` as a process of its own, in a session of its own."""
+        """Start `sojourn WORDS...` as a process of its own, in a session of its own, until the test ends."""
         command = [sys.executable, "-m", "sojourn", *map(str, [*words, *self.words])]
-        pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        return subprocess.Popen(command, **{**pipes, "start_new_session": True, **how})
+        usual: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        run = subprocess.Popen(command, **{**usual, "start_new_session": True, "preexec_fn": hear_signals, **how})
+        STARTED.append(run)
+        return run
 
     def run(self, pipeline: object, source: Path, *options: object) -> Any:
         """Run *pipeline* over *source*; the report."""
@@ -133,6 +140,11 @@ def expectations(folder: Path, files: list[Path]) -> list[Tables]:
     return found
 
 
+def hear_signals() -> None:
+    """In a process just begun: Ctrl-C works, also where pytest runs in the background and ignores it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def end(run: subprocess.Popen[bytes]) -> None:
     """Kill *run* and everything it began."""
     if run.poll() is None:
@@ -156,3 +168,17 @@ def until(holds: Callable[[], object], run: subprocess.Popen[bytes] | None = Non
                 end(run)
             raise AssertionError("it never came to that")
         time.sleep(0.002)
+
+
+@contextmanager
+def reader(place: Place) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+    """A process that looks at what is published all the while, and what it told at its end."""
+    command = [sys.executable, "-m", "tests.store.reader", str(place.home), place.url or "-"]
+    told: dict[str, Any] = {}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield process, told
+        out, _ = process.communicate(timeout=60)
+        *told["seen"], last = out.splitlines()
+        told |= json.loads(last)

@@ -89,7 +89,7 @@ class ParquetRows:
             utc = kind.tz is not None or self.contract.source.timezone == "UTC"
             return found.cast(pa.timestamp("us", kind.tz), safe=False).cast(pa.int64()) if utc else None
         is_whole = pa.types.is_integer(kind) and kind != pa.uint64()
-        if is_whole and wanted in ("integer", "text"):
+        if is_whole and (wanted == "integer" or (wanted == "text" and not self.contract.source.strict)):
             return found.cast(pa.int64()).cast(ARROW_TYPES[declared.type])
         if pa.types.is_boolean(kind) and wanted == "boolean":
             return found

@@ -11,13 +11,16 @@ from sojourn.errors import SojournError
 
 _PACKED = 1 << 14
 _STEP = 4 << 20
+_AT_ONCE = 1 << 20
 
 
 def read_up_to(stream: BinaryIO, most: int, name: str) -> bytes:
     """The next *most* bytes of the stream *name*, fewer only at its end."""
     pieces = []
+    # one read of the system's at a time: Python hears signals in between
+    read = stream.read1 if isinstance(stream, io.BufferedReader) else stream.read
     try:
-        while most and (piece := stream.read(most)):
+        while most and (piece := read(min(most, _AT_ONCE))):
             pieces.append(piece)
             most -= len(piece)
     except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:

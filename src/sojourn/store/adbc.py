@@ -20,10 +20,13 @@ from sojourn.errors import SojournError
 _BROKEN = ("08", "53", "57", "58")  # classes of SQLSTATE: the connection, its resources, the operator, the system
 _USE_COPY = "adbc.postgresql.use_copy"
 _DEFAULTS = {"PGCONNECT_TIMEOUT": "10", "PGAPPNAME": "sojourn"}
-_SETTINGS = (
-    "set timezone = 'UTC'; set client_min_messages = warning; set statement_timeout = 0; set lock_timeout = 0; "
-    "set idle_in_transaction_session_timeout = 0; set idle_session_timeout = 0"
+_SETTINGS = "set timezone = 'UTC'; set client_min_messages = error"
+_PATIENT = (
+    "set statement_timeout = 0; set lock_timeout = 0; set idle_in_transaction_session_timeout = 0; "
+    "set idle_session_timeout = 0; "
+    "set tcp_keepalives_idle = 30; set tcp_keepalives_interval = 10; set tcp_keepalives_count = 3"
 )
+_ALIVE = "keepalives_idle=30&keepalives_interval=10&keepalives_count=3"  # neither side waits for hours for a dead one
 
 
 class DatabaseError(SojournError):
@@ -47,12 +50,16 @@ class Session:
         for name, value in _DEFAULTS.items():
             os.environ.setdefault(name, value)
         try:
-            self._database = adbc_driver_postgresql.connect(url)
+            self._database = adbc_driver_postgresql.connect(f"{url}{'&' if '?' in url else '?'}{_ALIVE}")
             self._connection = AdbcConnection(self._database)
         except Error as error:
             said = f"{_said(error, self._secrets)}; check the address, and that the database runs"
             raise DatabaseError("unreachable", "cannot reach the database", error, said) from None
         self.execute(_SETTINGS)
+
+    def be_patient(self) -> None:
+        """Lift the time limits that an administrator may have set for questions: a run takes its time."""
+        self.execute(_PATIENT)
 
     def close(self) -> None:
         """End the session; what is not committed is undone."""
@@ -190,7 +197,7 @@ def _said(error: Exception, secrets: list[str]) -> str:
     text = re.sub(r"\s+SQLSTATE: \w{5}$|\n*Query was: .*", "", str(error), flags=re.DOTALL)
     text = re.sub(r"^.*?(?:ERROR|FATAL|PANIC):\s+", "", text, flags=re.DOTALL)
     text = re.sub(r"^(?:[A-Z_]+: )?(?:\[libpq\] )?(?:Failed to connect: )?", "", text)
-    text = re.sub(r"\nLINE \d+:.*\n\s*\^|\n\s*(?:Is the server|HINT:).*", "", text)
+    text = re.sub(r"\nLINE \d+:.*\n\s*\^|\n\s*(?:Is the server|This probably means|before or while|HINT:).*", "", text)
     for secret in secrets:
         text = text.replace(secret, "***")
     text = re.sub(

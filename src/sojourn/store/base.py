@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sojourn.errors import SojournError
-from sojourn.store.files import locked, make_folder, move, remove_all_but, write_whole
+from sojourn.store.files import locked, make_folder, move, remove_all_but
 
 FORMAT = 1
 """How a home and a database are laid out; one that was written in a newer way is refused."""
@@ -110,7 +110,9 @@ class Store(ABC):
 
     def note(self, report: dict[str, Any]) -> None:
         """Leave word of a run under way in its staging folder, for the case that it is killed."""
-        write_whole(self.area / "staging" / report["run_id"] / "run.json", json.dumps(report).encode())
+        note = self.area / "staging" / report["run_id"] / "run.json"
+        (fresh := note.with_suffix(".new")).write_text(json.dumps(report), encoding="utf-8")
+        fresh.replace(note)
 
     def event_path(self, file: str) -> Path:
         """Where a landed event file listed by this store lies."""

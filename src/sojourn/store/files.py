@@ -78,13 +78,13 @@ def locked(path: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            tell_waiting(str(path.parent))
+            tell(f"another run is writing to {path.parent}; waiting for it to end")
             fcntl.flock(file, fcntl.LOCK_EX)
         except OSError as error:
             raise UsageError("home_unusable", f"cannot lock the home {path.parent}: {error.strerror}") from error
         yield
 
 
-def tell_waiting(what: str) -> None:
-    """Say that this run has to wait for another."""
-    print(f"another run is writing to {what}; waiting for it to end", file=sys.stderr, flush=True)
+def tell(what: str) -> None:
+    """Say why nothing seems to happen, where it does not mix with results."""
+    print(what, file=sys.stderr, flush=True)

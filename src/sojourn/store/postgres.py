@@ -16,12 +16,12 @@ from sojourn.errors import SojournError, UsageError
 from sojourn.store import relations
 from sojourn.store.adbc import DatabaseError, Session, connect
 from sojourn.store.base import Kept, Publication, Reading, Store, check_format
-from sojourn.store.files import tell_waiting, write_whole
+from sojourn.store.files import tell, write_whole
 
 _LOCK = 7_030_541_201
 """The advisory lock of whoever writes, one for all of Sojourn in a database."""
 
-_SPACE = r"(?:\s|--[^\n]*(?:\n|$)|/\*.*?\*/)*"
+_SPACE = r"(?:\s|--[^\n]*(?:\n|$)|/\*(?:(?!\*/).)*\*/)*"
 _QUERY = re.compile(rf"{_SPACE}(?:select|with|values|table|explain|show|\()", re.IGNORECASE | re.DOTALL)
 _NOT_STREAMED = re.compile(r"--|/\*|;|^\s*(?:explain|show)\b", re.IGNORECASE)
 
@@ -56,6 +56,7 @@ class Postgres(Store):
     def record(self, report: dict[str, Any], message: str, quarantine: Path | None) -> None:
         """Add the row and the quarantine of a run that published nothing."""
         with connect(self.url) as session, session.transaction():  # anew: the run's own session may be what broke
+            session.be_patient()
             relations.record_run(session, report, message, quarantine)
 
     def published(self) -> list[dict[str, Any]]:
@@ -89,10 +90,11 @@ class Postgres(Store):
     def _guarded(self) -> Iterator[None]:
         """Hold the database's own lock too: a copied home has another file to lock."""
         with connect(self.url) as session:
+            session.be_patient()
             is_told = False
             while not session.rows("select pg_try_advisory_lock($1) as got", _LOCK)[0]["got"]:
                 if not is_told:
-                    tell_waiting("the database")
+                    tell("another run is writing to the database; waiting for it to end")
                 is_told = True
                 time.sleep(0.2)
             self.area = self.home / "stores" / self._store_id(session)

@@ -7,6 +7,7 @@ run's name. Publishing exchanges the partition, so that people's views and grant
 import json
 import time
 from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,15 @@ from sojourn.engines.duckdb import identifier
 from sojourn.errors import SojournError, UsageError
 from sojourn.store.adbc import DatabaseError, Session
 from sojourn.store.base import FORMAT, IDENTITY, QUARANTINE, RUNS, Publication, run_row
+from sojourn.store.files import tell
 
-PATIENCE = 60.0
+PATIENCE = 600.0
 """Seconds that publishing waits for open transactions that have read the tables."""
 
-_TRY = "300ms"  # shorter than PostgreSQL's deadlock_timeout: of a reader and us, we are who steps back
-_LOCK_NOT_AVAILABLE = "55P03"
+# The first is shorter than PostgreSQL's deadlock_timeout of 1 s, the second shorter than two of them: of a reader and
+# us, we are who steps back. But only who waits longer than one makes autovacuum step back.
+_TRY, _LONG_TRY = "300ms", "1500ms"
+_LOCK_NOT_AVAILABLE = ("55P03", "40P01")
 _TYPES = {
     "BIGINT": "bigint",
     "DOUBLE": "double precision",
@@ -142,12 +146,13 @@ def _lock(session: Session, pipeline: str, tables: list[str]) -> None:
         return
     names = ", ".join(_name(pipeline, table) for table in sorted(tables))
     until = time.monotonic() + PATIENCE
-    session.execute(f"set local lock_timeout = '{_TRY}'; savepoint unlocked")
-    while True:
+    session.execute("savepoint unlocked")
+    for attempt in count(1):
         try:
-            session.execute(f"lock table {names} in access exclusive mode")
+            limit = _LONG_TRY if attempt % 10 == 0 else _TRY
+            session.execute(f"set local lock_timeout = '{limit}'; lock table {names} in access exclusive mode")
         except DatabaseError as error:
-            if error.sqlstate != _LOCK_NOT_AVAILABLE:
+            if error.sqlstate not in _LOCK_NOT_AVAILABLE:
                 raise
         else:
             break
@@ -158,6 +163,8 @@ def _lock(session: Session, pipeline: str, tables: list[str]) -> None:
                 "published; end it (pg_stat_activity shows it) and run again",
             )
         session.execute("rollback to savepoint unlocked")
+        if attempt == 5:
+            tell(f"waiting for open transactions that have read the tables of {pipeline}")
         time.sleep(0.1)
     session.execute("set local lock_timeout = 0")
 

@@ -7,6 +7,7 @@ null and names the position as doubtful.
 import re
 from collections.abc import Callable
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -19,6 +20,8 @@ _CLOCK = r"(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d"
 _ISO = rf"^(?P<local>(?:[1-9]\d\d\d|0[1-9]\d\d)-{_DAY}[T ]{_CLOCK}(?:\.\d{{1,9}})?)(?P<zone>Z|[+-]\d\d(?::?\d\d)?)?$"
 _LOCAL = re.compile(r"\(\?P<([YmdHMSf])>")
 _ZONES_END = times.parse_iso("2037-01-01T00:00:00Z", times.zone_named("UTC"))  # Arrow knows no changes of clocks after
+_ISO_FORM = b"0000-00-00T00:00:00"
+_ISO_DIGITS = [place for place, byte in enumerate(_ISO_FORM) if byte == ord("0")]
 _MOST = (1 << 63) - 1
 
 Doubtful = set[int]
@@ -158,7 +161,7 @@ def _to_utc(local: pa.Array, contract: Contract) -> pa.Array:
 
 
 def _pattern(pattern: str, contract: Contract) -> Cast:
-    """A fixed-width strptime pattern, turned into ISO text by one regular expression."""
+    """A strptime pattern, turned into ISO text: by place where all values are equally long, else by expression."""
     regex = times.pattern_regex(pattern).pattern
     names = re.findall(r"\(\?P<(\w)>", regex)
     simple = {"Y", "H", "M", "S"} <= set(names) and "z" not in names
@@ -168,11 +171,45 @@ def _pattern(pattern: str, contract: Contract) -> Cast:
     def cast(column: pa.Array) -> pa.Array:
         if not simple or column.type != pa.string():
             return pa.nulls(len(column), pa.int64())
+        if "f" not in group and (moved := _by_place(column, pattern)) is not None:
+            return _iso(contract)(moved)
         iso = "{Y}-{m}-{d}T{H}:{M}:{S}".format(**group) + (f".{group['f']}" if "f" in group else "")
         known = pc.match_substring_regex(column, unnamed)
         return _iso(contract)(pc.if_else(known, pc.replace_substring_regex(column, unnamed, iso), None))
 
     return cast
+
+
+def _by_place(column: pa.Array, pattern: str) -> pa.Array | None:
+    """Texts of one width with their digits moved to where ISO 8601 has them; None where they are not that alike."""
+    literals, order, width = _places(pattern)
+    lengths = pc.min_max(pc.binary_length(column))
+    if column.null_count or lengths["min"].as_py() != width or lengths["max"].as_py() != width:
+        return None
+    _, offsets, data = column.buffers()
+    start = np.frombuffer(offsets, np.int32)[column.offset]
+    texts = np.frombuffer(data, np.uint8)[start : start + len(column) * width].reshape(-1, width)
+    if not (texts[:, list(literals)] == list(literals.values())).all():
+        return None
+    iso = np.tile(np.frombuffer(_ISO_FORM, np.uint8), (len(column), 1))
+    iso[:, _ISO_DIGITS] = texts[:, order]
+    ends = np.arange(0, iso.size + 1, len(_ISO_FORM), dtype=np.int32)
+    return pa.Array.from_buffers(pa.string(), len(column), [None, pa.py_buffer(ends), pa.py_buffer(iso)])
+
+
+def _places(pattern: str) -> tuple[dict[int, int], list[int], int]:
+    """Of *pattern* filled in: the bytes that never change by place, the places of the ISO digits, and its width."""
+    literals: dict[int, int] = {}
+    found: dict[str, range] = {}
+    width = 0
+    for directive, char in re.findall(r"%(.)|(.)", pattern, re.DOTALL):
+        if directive in ("", "%"):
+            byte_values = (char or directive).encode()
+            literals |= dict(enumerate(byte_values, width))
+            width += len(byte_values)
+        else:
+            found[directive] = range(width, width := width + (4 if directive == "Y" else 2))
+    return literals, [place for name in "YmdHMS" for place in found[name]], width
 
 
 def _epoch(places: int) -> Cast:

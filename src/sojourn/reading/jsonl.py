@@ -3,7 +3,6 @@
 The decoder takes whole blocks; a line that it refuses or doubts goes to `reading.judge` alone.
 """
 
-import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,6 +11,8 @@ from operator import attrgetter
 from typing import Any
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from sojourn import times
@@ -20,8 +21,9 @@ from sojourn.reading import columns
 from sojourn.reading.block import Block, Judged, field_schema, finish, unknown_values
 from sojourn.reading.judge import MAX_DEPTH, Contract, judge
 
+Bytes = npt.NDArray[np.uint8]
 _REFUSED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-_GLUED = re.compile(rb"\}[ \t\r]*\{")
+_RETURN, _BREAK, _LIST, _OPENS, _CLOSES = b"\r\n[{}"
 _CHUNK = 128 << 10  # decoded at once: small enough for the processor's cache
 
 
@@ -68,25 +70,25 @@ class JsonLines:
 
     def _decode(self, chunk: bytes, rows: _Rows) -> None:
         """Decode the lines of *chunk*, all at once where that cannot miss anything."""
-        count = chunk.count(b"\n") + (not chunk.endswith(b"\n"))
-        whole = self._whole(chunk, count)
+        text = np.frombuffer(chunk, np.uint8)
+        breaks = np.flatnonzero(text == _BREAK)
+        count = len(breaks) + (not chunk.endswith(b"\n"))
+        longest = self._longest_safe(chunk, text)
+        whole = self._whole(chunk, count) if _is_plain(text, breaks, longest) else None
         if whole is None:
-            self._one_by_one(chunk, count, rows)
+            self._one_by_one(chunk, count, longest, rows)
         else:
             rows.decoded += whole
             rows.at += range(rows.lines, rows.lines + count)
         rows.lines += count
 
     def _whole(self, chunk: bytes, count: int) -> list[Any] | None:
-        """The objects of *chunk* when it holds exactly one on each of its *count* lines, else None.
+        """The objects of a plain *chunk* when it holds exactly one on each of its *count* lines, else None.
 
-        The decoder takes line breaks for any white space. But where no two objects stand on one line,
-        each of them needs a line break behind it; with as many objects as breaks, none is left to lie
-        within an object.
+        The decoder takes line breaks for any white space. But no object goes on from a line that ends with
+        a brace to one that begins with a brace; so with as many objects as lines, each line holds one.
         """
-        if self.decoder is None or not _is_utf8(chunk) or not chunk.endswith(b"\n"):
-            return None
-        if not _are_short(chunk, self._longest_safe(chunk)) or _GLUED.search(chunk) is not None:
+        if self.decoder is None or not _is_utf8(chunk):
             return None
         try:
             decoded: list[Any] = self.decoder.decode_lines(chunk)
@@ -94,9 +96,8 @@ class JsonLines:
             return None
         return decoded if len(decoded) == count else None
 
-    def _one_by_one(self, chunk: bytes, count: int, rows: _Rows) -> None:
+    def _one_by_one(self, chunk: bytes, count: int, longest: int, rows: _Rows) -> None:
         """Decode line by line; lines that fail, or that the decoder would let pass, are doubtful."""
-        longest = self._longest_safe(chunk)
         decode = None if self.decoder is None else self.decoder.decode
         is_utf8 = _is_utf8(chunk)
         for at, line in enumerate(chunk.split(b"\n")[:count], rows.lines):
@@ -111,13 +112,13 @@ class JsonLines:
                 except _REFUSED:
                     rows.doubtful.append(at)
 
-    def _longest_safe(self, chunk: bytes) -> int:
+    def _longest_safe(self, chunk: bytes, text: Bytes) -> int:
         """The longest line of *chunk* that can be neither too long nor nested too deep.
 
         A level takes two bytes as a list and five as an object (`{"":` and `}`), and no line has more
         lists than the whole chunk.
         """
-        lists = min(chunk.count(b"["), MAX_DEPTH) if b"[" in chunk else 0
+        lists = min(int(np.count_nonzero(text == _LIST)), MAX_DEPTH) if b"[" in chunk else 0
         return min(5 * MAX_DEPTH - 3 * lists, self.contract.max_record)
 
     def _is_suspect(self, line: bytes) -> bool:
@@ -260,14 +261,13 @@ def cut(lines: bytes, size: int) -> Iterator[bytes]:
         start = end
 
 
-def _are_short(lines: bytes, longest: int) -> bool:
-    """Whether no line, its line break included, is longer than *longest*."""
-    start = 0
-    while start < len(lines):
-        start = lines.rfind(b"\n", start, start + longest) + 1
-        if start == 0:
-            return False
-    return True
+def _is_plain(text: Bytes, breaks: npt.NDArray[np.intp], longest: int) -> bool:
+    """Whether every line runs from brace to brace and ends with a line break, and none is longer than *longest*."""
+    if text[-1] != _BREAK or text[0] != _OPENS or np.diff(breaks, prepend=-1).max() > longest:
+        return False
+    ends = text[breaks - 1]
+    ends = np.where(ends == _RETURN, text[breaks - 2], ends)
+    return bool((ends == _CLOSES).all() and (text[breaks[:-1] + 1] == _OPENS).all())
 
 
 def _is_utf8(text: bytes) -> bool:

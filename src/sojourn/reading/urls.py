@@ -15,20 +15,14 @@ _MOST_KNOWN = 200_000
 
 Parts = tuple[str | None, str | None, str | None, str | None]
 _NOTHING: Parts = (None, None, None, None)
-_known: dict[str, Parts] = {}
 
 
 def parts(url: str) -> Parts:
     """Level 1 (the host), levels 2 and 3 (path segments as written), and the page. No text is an error."""
-    bare = url.strip(_SPACE).partition("?")[0].partition("#")[0]
-    known = _known.get(bare)
-    if known is None:  # far fewer than URLs, whose queries differ
-        if len(_known) > _MOST_KNOWN:
-            _known.clear()
-        known = _known[bare] = _parts(bare)
-    return known
+    return _parts(url.strip(_SPACE).partition("?")[0].partition("#")[0])
 
 
+@lru_cache(maxsize=_MOST_KNOWN)
 def _parts(bare: str) -> Parts:
     scheme = _SCHEME.match(bare)
     authority, slash, rest = bare[scheme.end() if scheme else 0 :].partition("/")
@@ -59,10 +53,24 @@ def derive(events: pa.Table, source: Source) -> pa.Table:
 
 
 def _columns(urls: pa.ChunkedArray, count: int) -> list[pa.Array]:
-    coded = urls.combine_chunks().dictionary_encode()
-    coded = coded if isinstance(coded, pa.DictionaryArray) else pa.concat_arrays(coded.chunks)
-    found = [_NOTHING if url is None else parts(url) for url in coded.dictionary.to_pylist()]
-    return [pc.take(pa.array([each[at] for each in found], pa.string()), coded.indices) for at in range(count)]
+    each = _coded(urls.combine_chunks())
+    bare = _coded(_bare(each.dictionary))  # far fewer than URLs, whose queries differ
+    found = [_NOTHING if url is None else _parts(url) for url in bare.dictionary.to_pylist()]
+    at = pc.take(bare.indices, each.indices)
+    return [pc.take(pa.array([parts[level] for parts in found], pa.string()), at) for level in range(count)]
+
+
+def _coded(texts: pa.Array) -> pa.DictionaryArray:
+    coded = texts.dictionary_encode()
+    return coded if isinstance(coded, pa.DictionaryArray) else pa.concat_arrays(coded.chunks)
+
+
+def _bare(urls: pa.Array) -> pa.Array:
+    """URLs without space around them, query and fragment."""
+    bare = pc.utf8_trim(urls, _SPACE)
+    for mark in "?#":
+        bare = pc.list_element(pc.split_pattern(bare, mark, max_splits=1), 0)
+    return bare
 
 
 @lru_cache(maxsize=4096)

@@ -5,7 +5,6 @@ import ibis.expr.types as ir
 
 from sojourn.pipeline import Pipeline
 from sojourn.tables.order import actor_text, nulls_first, total_order
-from sojourn.tables.sessions import by_gap
 from sojourn.times import parse_duration
 
 _HOUR = 3_600_000_000
@@ -64,13 +63,19 @@ def transitions(events: ir.Table, pipeline: Pipeline) -> ir.Table:
     Grain: from_page, to_page, activity (of the later event); repetitions of one page are kept.
     Columns besides: transitions, users.
     """
-    needed = dict.fromkeys([*total_order(pipeline), "actor", "name", "url_page"])
-    placed = by_gap(events.select(list(needed)), pipeline, parse_duration(pipeline.tables["transitions"].gap))
-    steps = ibis.window(group_by=[placed.actor, placed.session_number], order_by=placed.place)
-    stepped = placed.mutate(from_page=placed.url_page.lag().over(steps), step=ibis.row_number().over(steps))
-    stepped = stepped.filter(stepped.step > 0)
-    return stepped.group_by(["from_page", stepped.url_page.name("to_page"), stepped.name.name("activity")]).aggregate(
-        transitions=stepped.count(), users=stepped.actor.nunique()
+    known = events.mutate(actor=actor_text(events))
+    known = known.filter(known.actor.notnull())
+    ordered = ibis.window(group_by=known.actor, order_by=nulls_first(known, total_order(pipeline)))
+    steps = known.select(
+        from_page=known.url_page.lag().over(ordered),
+        to_page=known.url_page,
+        activity=known.name,
+        actor=known.actor,
+        pause=known.occurred_at - known.occurred_at.lag().over(ordered),
+    )
+    steps = steps.filter(steps.pause <= parse_duration(pipeline.tables["transitions"].gap))
+    return steps.group_by(["from_page", "to_page", "activity"]).aggregate(
+        transitions=steps.count(), users=steps.actor.nunique()
     )
 
 

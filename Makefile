@@ -22,7 +22,7 @@ install_pinned := $(install) --require-hashes --requirement
 .NOTPARALLEL:
 .PHONY: run test check bench soak lock clean help FORCE
 
-run: $(VENV)/.run-installed ## the main job on sample data: makes the data, runs three pipelines, shows the results
+run: $(VENV)/.run-installed ## the main job on sample data: makes the data, runs the pipelines, shows the results
 	@$(python) -m sojourn.demo $(ARGS)
 
 test: $(VENV)/.test-installed ## all tests, those against a real PostgreSQL included (at most 12 minutes)

@@ -19,6 +19,14 @@ from activity.hourly_activity
 """
 
 
+DEVICES = """
+select count(*) as intervals, (select sum(devices)::bigint from devices.fleet_daily) as daily,
+       (select sum(devices)::bigint from devices.fleet_rolling_28d) as rolling,
+       sum(duration_seconds) as duration_seconds
+from devices.presence
+"""
+
+
 def headline_of_webshop(home: Path) -> dict[str, float]:
     """The numbers that the webshop peers print, from our published tables."""
     return _one_row(home, WEBSHOP)
@@ -27,6 +35,11 @@ def headline_of_webshop(home: Path) -> dict[str, float]:
 def headline_of_activity(home: Path) -> dict[str, float]:
     """The numbers that the activity peer prints, from our published tables."""
     return _one_row(home, ACTIVITY)
+
+
+def headline_of_devices(home: Path) -> dict[str, float]:
+    """The numbers that the peer of devices prints, from our published tables."""
+    return _one_row(home, DEVICES)
 
 
 def verdict(ours: Mapping[str, float], peers: Sequence[Mapping[str, float]], report: Mapping[str, Any]) -> str:

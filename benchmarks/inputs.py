@@ -14,7 +14,7 @@ FOLDER = Path(__file__).parent / "data"
 def sample(pipeline: str, lines: int, *, clean: bool = False) -> Path:
     """A sample file of *lines* lines; made anew when the generator's own code has changed."""
     stem = f"{pipeline}-{lines}{'-clean' if clean else ''}-seed{SEED}"
-    path = FOLDER / f"{stem}-{_generator()}.jsonl"
+    path = FOLDER / f"{stem}-{_generator()}.{'csv' if pipeline == 'devices' else 'jsonl'}"
     if not path.exists():
         FOLDER.mkdir(exist_ok=True)
         for outdated in FOLDER.glob(f"{stem}-*"):

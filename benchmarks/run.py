@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import cases_runs, cases_stores, machine, report
+from benchmarks import cases_devices, cases_runs, cases_stores, machine, report
 from benchmarks.inputs import FOLDER
 from benchmarks.measure import CommandFailedError
 from benchmarks.results import Answer, Case
@@ -28,6 +28,9 @@ CASES: dict[str, Callable[[Setting], Case]] = {
     "memory": cases_runs.memory,
     "linearity": cases_runs.linearity,
     "activity": cases_runs.activity_duckdb,
+    "devices": cases_devices.devices,
+    "rolling": cases_devices.rolling,
+    "growth": cases_devices.growth,
     "small": cases_runs.small,
     "postgres": cases_stores.postgres,
     "orders": cases_stores.orders,

@@ -20,7 +20,7 @@ LAYERS = (
     {"demo"},
     {"running", "drafting"},
     {"run"},
-    {"export", "metrics"},
+    {"export", "metrics", "charts"},
     {"quarantine"},
     {"store"},
     {"engines"},
@@ -30,7 +30,7 @@ LAYERS = (
     {"checks"},
     {"pipeline", "ledger"},
     {"json_schema", "times"},
-    {"errors", "show", "samples", "signals", "__init__"},
+    {"errors", "show", "samples", "signals", "projection", "__init__"},
 )
 """From the top: a module imports from layers below its own, and from its own package. What stands in the last one
 imports nothing of ours."""
@@ -45,6 +45,9 @@ DOORS = {
     "zstandard": {"reading/unpacking.py"},
     "rich": {"show.py", "running.py"},
     "click": {"cli.py", "show.py"},
+    "statsmodels": {"projection.py"},
+    "altair": {"charts"},
+    "vl_convert": {"charts/files.py"},
 }
 """Library -> the files and folders that may import it."""
 
@@ -155,6 +158,10 @@ HEAVY = (
     "msgspec",
     "numpy",
     "zstandard",
+    "statsmodels",
+    "pandas",
+    "altair",
+    "vl_convert",
 )
 
 
@@ -176,7 +183,8 @@ def test_the_command_line_imports_no_engine():
 
 
 def test_a_small_run_compiles_no_expressions(tmp_path):
-    """Compiled plans are kept: a second run of a pipeline imports neither Ibis nor rich, nor another store's driver."""
+    """Compiled plans are kept: a second run of a pipeline imports neither Ibis nor rich, nor another store's driver,
+    nor what projects and draws."""
     (tmp_path / "events.jsonl").write_bytes(b"")
     arguments = ["run", "webshop", str(tmp_path / "events.jsonl"), "--home", str(tmp_path / "home"), "--json"]
     code = f"from sojourn.cli import main\nmain({arguments!r}, standalone_mode=False)"
@@ -184,4 +192,5 @@ def test_a_small_run_compiles_no_expressions(tmp_path):
     assert "ibis" in loaded(code, XDG_CACHE_HOME=cache)
     lean = loaded(code, XDG_CACHE_HOME=cache)
     assert not lean & {"ibis", "sqlglot", "rich", "adbc_driver_manager", "adbc_driver_postgresql", "jsonschema"}
+    assert not lean & {"statsmodels", "pandas", "altair", "vl_convert"}
     assert {"duckdb", "pyarrow"} <= lean

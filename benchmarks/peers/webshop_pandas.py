@@ -1,12 +1,13 @@
-"""The usual pandas script: webshop lines to sessions with json.loads, sort, groupby, diff and cumsum.
+"""The pandas script: webshop lines to sessions with json.loads, sort, groupby, diff and cumsum.
 
-    python webshop_pandas.py EVENTS.jsonl OUT_FOLDER
+    python webshop_pandas.py EVENTS.jsonl OUT_FOLDER [tuned | usual]
 
-`read_json(lines=True)` stops at the first broken line, so the lines are decoded one by one. Only the
-fields that are needed and only logged-in events are kept, which is far kinder to pandas than
-`json_normalize`. What it does not do: broken lines disappear uncounted, or pass as events where Python's
-decoder is generous (NaN, `true` as an id, deep nesting); everything is held in memory, one thread does
-all the work, and its Parquet files are replaced one after the other, so a reader may see half of a run.
+`read_json(lines=True)` stops at the first broken line, so the lines are decoded one by one. `usual` makes a
+frame of all of them with `json_normalize`, and goes on from there. `tuned` (the default) keeps only the
+fields that are needed and only logged-in events while it decodes, which is far kinder to pandas. What it
+does not do: broken lines disappear uncounted, or pass as events where Python's decoder is generous (NaN,
+`true` as an id, deep nesting); everything is held in memory, one thread does all the work, and its Parquet
+files are replaced one after the other, so a reader may see half of a run.
 """
 
 import hashlib
@@ -20,6 +21,31 @@ GAP = pd.Timedelta(minutes=30)
 HOST = r"^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/@]*@)?(?:www\.)?([^/:?#]+)"
 NOT_IN_PATH = r"^([A-Za-z][A-Za-z0-9+.-]*://[^/?#]*)|[?#].*$"
 COLUMNS = ["id", "name", "actor", "occurred_at", "page", "referrer"]
+
+
+def read_all(source: str) -> pd.DataFrame:
+    """All records of *source* as a frame, as nearly every script begins; then its logged-in events."""
+    records = []
+    with Path(source).open("rb") as lines:
+        for line in lines:
+            try:
+                records.append(json.loads(line))
+            except ValueError:
+                continue
+    frame = pd.json_normalize([record for record in records if isinstance(record, dict)])
+    frame = frame[frame["event.customer-id"].notna() & (frame["event.customer-id"] != "")]
+    frame = frame.dropna(subset=["id", "type", "event.timestamp"])
+    events = pd.DataFrame(
+        {
+            "id": frame["id"].astype(str),
+            "name": frame["type"].astype(str).str.lower(),
+            "actor": frame["event.customer-id"].astype(str),
+            "occurred_at": frame["event.timestamp"],
+            "page": frame["event.page"],
+            "referrer": frame["event.referrer"],
+        }
+    )
+    return in_order(events)
 
 
 def read(source: str) -> pd.DataFrame:
@@ -36,7 +62,11 @@ def read(source: str) -> pd.DataFrame:
                     rows.append((*row, event.get("page"), event.get("referrer")))
             except (ValueError, KeyError, TypeError, AttributeError):
                 continue
-    events = pd.DataFrame(rows, columns=COLUMNS)
+    return in_order(pd.DataFrame(rows, columns=COLUMNS))
+
+
+def in_order(events: pd.DataFrame) -> pd.DataFrame:
+    """Events with times, each id once, by actor and time."""
     events["occurred_at"] = pd.to_datetime(events["occurred_at"], format="ISO8601", utc=True, errors="coerce")
     events = events.dropna(subset="occurred_at").sort_values(["actor", "occurred_at", "id"])
     return events.drop_duplicates("id").reset_index(drop=True)
@@ -90,9 +120,9 @@ def durations_by_referrer(sessions: pd.DataFrame) -> pd.DataFrame:
     return quartiles.assign(sessions=durations.size(), mean_seconds=durations.mean()).reset_index()
 
 
-def main(source: str, target: str) -> None:
+def main(source: str, target: str, how: str = "tuned") -> None:
     """Read *source*, write both tables as Parquet into the folder *target*, print the headline numbers."""
-    sessions = sessionize(read(source))
+    sessions = sessionize(read_all(source) if how == "usual" else read(source))
     Path(target).mkdir(parents=True, exist_ok=True)
     sessions.to_parquet(Path(target, "sessions.parquet"), index=False)
     durations_by_referrer(sessions).to_parquet(Path(target, "session_durations_by_referrer.parquet"))

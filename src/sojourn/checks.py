@@ -7,9 +7,21 @@ import msgspec
 
 from sojourn import json_schema, times
 from sojourn.errors import UsageError
-from sojourn.pipeline import DERIVED, TABLES, Field, Pipeline, Source, TableSettings, parse_size
+from sojourn.pipeline import (
+    DERIVED,
+    MADE_FROM,
+    SOURCES,
+    TABLES,
+    Field,
+    Fleet,
+    Pipeline,
+    Source,
+    TableSettings,
+    parse_size,
+)
 
 _VALUE_TYPES: dict[str, tuple[type, ...]] = {"text": (str,), "integer": (int,), "number": (int, float)}
+_SERVERS = "id, created_at and destroyed_at"
 _STRFTIME = re.compile(r"(?:[^%]|%[YymdHMSf%])+", re.DOTALL)
 
 
@@ -20,9 +32,15 @@ def bad(where: str, path: str, message: str) -> UsageError:
 
 def checked(pipeline: Pipeline, where: str, folder: Path) -> Pipeline:
     """The *pipeline*, complete with what it leaves out, when its parts fit each other; else a `UsageError`."""
-    if "events" not in pipeline.source or len(pipeline.source) > 1:
-        raise bad(where, "$.source", "a pipeline has one source named events: [source.events]")
-    _check_source(pipeline.events, where)
+    if "events" not in pipeline.source:
+        raise bad(where, "$.source", "a pipeline has a source named events: [source.events]")
+    for name, source in pipeline.source.items():
+        _check_source(name, source, where)
+    if "servers" in pipeline.source:
+        _check_servers(pipeline.source["servers"], pipeline.events, where)
+    if "presence" in pipeline.tables:
+        _check_presence(pipeline, where)
+    _check_fleet(pipeline.fleet, where)
     _check_sessions(pipeline, where)
     _check_zone(pipeline.bucket_timezone, "$.bucket_timezone", where)
     tables = pipeline.tables or ({"sessions": TableSettings()} if pipeline.sessions else {})
@@ -30,19 +48,27 @@ def checked(pipeline: Pipeline, where: str, folder: Path) -> Pipeline:
         raise bad(where, "$.tables", f"nothing to publish; add [tables.NAME] with a name of {', '.join(TABLES)}")
     for name, settings in tables.items():
         _check_table(pipeline, name, settings, where)
-    source = pipeline.events
+    sources = {name: _completed(name, pipeline, where, folder) for name in pipeline.source}
+    ordered = {name: tables[name] for name in TABLES if name in tables}
+    return msgspec.structs.replace(pipeline, tables=ordered, source=sources)
+
+
+def _completed(name: str, pipeline: Pipeline, where: str, folder: Path) -> Source:
+    """The source with its JSON Schema as text, and the drop rule that its sessions bring."""
+    source = pipeline.source[name]
     if source.schema is not None:
-        source = msgspec.structs.replace(source, schema=_schema_text(folder / source.schema, where))
-    if pipeline.sessions is not None and pipeline.sessions.rule == "gap" and "anonymous" not in source.drop:
+        source = msgspec.structs.replace(source, schema=_schema_text(name, folder / source.schema, where))
+    by_gap = name == "events" and pipeline.sessions is not None and pipeline.sessions.rule == "gap"
+    if by_gap and "anonymous" not in source.drop:
         source = msgspec.structs.replace(source, drop=(*source.drop, "anonymous"))
-    return msgspec.structs.replace(pipeline, tables=tables, source={"events": source})
+    return source
 
 
-def _check_source(source: Source, where: str) -> None:
-    at = "$.source.events"
-    if "occurred_at" not in source.fields:
+def _check_source(kind: str, source: Source, where: str) -> None:
+    at = f"$.source.{kind}"
+    if kind == "events" and "occurred_at" not in source.fields:
         raise bad(where, f"{at}.fields", "the field occurred_at is needed: when an event happened")
-    if source.fields["occurred_at"].type != "time":
+    if kind == "events" and source.fields["occurred_at"].type != "time":
         raise bad(where, f"{at}.fields.occurred_at", "its type is time")
     if source.dedupe == "id" and "event_id" not in source.fields:
         raise bad(where, f"{at}.dedupe", "dedupe by id needs the field event_id; or use dedupe = 'record'")
@@ -60,6 +86,42 @@ def _check_source(source: Source, where: str) -> None:
         raise bad(where, f"{at}.max_record", str(error)) from error
     for name, field in source.fields.items():
         _check_field(name, field, source, f"{at}.fields.{name}", where)
+
+
+def _check_presence(pipeline: Pipeline, where: str) -> None:
+    """What presence needs: a list of servers, and events of devices on them."""
+    events = pipeline.events.fields
+    if "servers" not in pipeline.source:
+        raise bad(where, "$.tables.presence", "needs the list of servers: [source.servers]")
+    for name in TABLES["presence"]:
+        if name in events and not events[name].required:
+            raise bad(where, f"$.source.events.fields.{name}", "presence needs it in every event: required = true")
+    if "connected" in events and events["connected"].type != "boolean":
+        raise bad(where, "$.source.events.fields.connected", "its type is boolean")
+
+
+def _check_servers(servers: Source, events: Source, where: str) -> None:
+    for name in SOURCES["servers"]:
+        if name not in servers.fields:
+            raise bad(where, "$.source.servers.fields", f"the field {name} is needed; of servers, {_SERVERS} are read")
+    for name in servers.fields:
+        if name not in SOURCES["servers"]:
+            raise bad(where, f"$.source.servers.fields.{name}", f"unknown field; of servers, {_SERVERS} are read")
+    for name in ("created_at", "destroyed_at"):
+        if servers.fields[name].type != "time":
+            raise bad(where, f"$.source.servers.fields.{name}", "its type is time")
+    if "server_id" in events.fields and events.fields["server_id"].type != servers.fields["id"].type:
+        kind = events.fields["server_id"].type
+        raise bad(where, "$.source.servers.fields.id", f"its type is that of the events' server_id: {kind}")
+
+
+def _check_fleet(fleet: Fleet, where: str) -> None:
+    ascending = list(fleet.classes) == sorted(set(fleet.classes))
+    if not fleet.classes or fleet.classes[0] != 1 or not ascending or fleet.classes[-1] > 1 << 53:
+        told = "the least devices of each class, ascending from 1, such as [1, 3, 10, 100, 1000]"
+        raise bad(where, "$.fleet.classes", told)
+    if not 1 <= fleet.window_days <= 3660:
+        raise bad(where, "$.fleet.window_days", "a window has 1 to 3660 days")
 
 
 def _check_field(name: str, field: Field, source: Source, at: str, where: str) -> None:
@@ -111,6 +173,9 @@ def _check_sessions(pipeline: Pipeline, where: str) -> None:
 def _check_table(pipeline: Pipeline, name: str, settings: TableSettings, where: str) -> None:
     if name.startswith("session") and pipeline.sessions is None:
         raise bad(where, f"$.tables.{name}", "needs [sessions], which says how events form sessions")
+    for source in MADE_FROM.get(name, ()):
+        if source not in pipeline.tables:
+            raise bad(where, f"$.tables.{name}", f"is made from the table {source}; add [tables.{source}]")
     for field in TABLES[name]:
         if field not in pipeline.events.fields:
             raise bad(where, f"$.tables.{name}", f"needs the field {field} in [source.events.fields]")
@@ -132,8 +197,8 @@ def _check_zone(name: str, path: str, where: str) -> None:
         raise bad(where, path, str(error)) from error
 
 
-def _schema_text(path: Path, where: str) -> str:
-    at = "$.source.events.schema"
+def _schema_text(source: str, path: Path, where: str) -> str:
+    at = f"$.source.{source}.schema"
     try:
         schema = msgspec.json.decode(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:

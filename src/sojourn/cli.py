@@ -21,11 +21,11 @@ Command = Callable[..., Any]
 
 
 class _WithoutPandas(MetaPathFinder):
-    """Arrow imports pandas wherever it is installed: a third of a second that no command has a use for."""
+    """Arrow imports pandas wherever it is installed: a third of a second, of use to projections alone."""
 
     def find_spec(self, fullname: str, *_: object) -> None:
-        """Say that there is no pandas."""
-        if fullname == "pandas":
+        """Say that there is no pandas, until the library of projections asks."""
+        if fullname == "pandas" and "statsmodels" not in sys.modules:
             raise ModuleNotFoundError(fullname)
 
 
@@ -94,6 +94,11 @@ def _reading(command: Command) -> Command:
             metavar="N|P%",
             help="Publish nothing when more records than this break the contract.",
         ),
+        click.option(
+            "--until",
+            metavar="TIME",
+            help="End of observation, of devices: later events are dropped. [default: the last]",
+        ),
         click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
     ]
     for option in reversed(options):
@@ -118,30 +123,36 @@ def _reading(command: Command) -> Command:
     default="csv",
     help="Format of --out. [default: csv]",
 )
+@click.option("--chart", "charted", is_flag=True, help="Also draw the charts, as PNG into --out or the current folder.")
 def run(
-    pipeline: str, sources: tuple[str, ...], memory: str | None, max_quarantined: str | None, as_json: bool,
-    home: str | None, store: str | None, mode: str, out: str | None, file_format: str,
+    pipeline: str, sources: tuple[str, ...], memory: str | None, max_quarantined: str | None, until: str | None,
+    as_json: bool, home: str | None, store: str | None, mode: str, out: str | None, file_format: str, charted: bool,
 ) -> None:  # fmt: skip
     """Read records, publish tables, and say where every record ended.
 
     PIPELINE is a ready one (see: sojourn pipelines) or a TOML file. SOURCE is a file, a directory, a
-    glob, or - for standard input; .gz and .zst are read as they are.
+    glob, or - for standard input; .gz and .zst are read as they are. Where a pipeline reads several
+    sources, each is named: events=FILE servers=FILE.
     """
     from sojourn import running
 
-    options = running.options(mode=mode, out=out, file_format=file_format, memory=memory, limit=max_quarantined)
-    running.run(pipeline, list(sources), _open(home, store), options, as_json=as_json)
+    options = running.options(
+        mode=mode, out=out, file_format=file_format, memory=memory, limit=max_quarantined, until=until
+    )
+    running.run(pipeline, list(sources), _open(home, store), options, as_json=as_json, charted=charted)
 
 
 @main.command()
 @_reading
 def check(
-    pipeline: str, sources: tuple[str, ...], memory: str | None, max_quarantined: str | None, as_json: bool
-) -> None:
+    pipeline: str, sources: tuple[str, ...], memory: str | None, max_quarantined: str | None, until: str | None,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Read records and print the ledger only; nothing is kept or published."""
     from sojourn import running
 
-    running.check(pipeline, list(sources), running.options(memory=memory, limit=max_quarantined), as_json=as_json)
+    options = running.options(memory=memory, limit=max_quarantined, until=until)
+    running.check(pipeline, list(sources), options, as_json=as_json)
 
 
 @main.command()
@@ -231,6 +242,24 @@ def metrics(name: str | None, home: str | None, store: str | None, pipeline: str
         return
     value = registry.evaluate(name, _open(home, store), pipeline)
     show.value(value, as_json=as_json)
+
+
+@main.command()
+@click.argument("name", required=False)
+@click.option("-o", "--output", metavar="FILE", help="A .png, .svg, .html or .json file. [default: NAME.png]")
+@_stored
+@click.option("--pipeline", metavar="NAME", help="Read this pipeline's tables, of the same shape as the ready one's.")
+def chart(name: str | None, output: str | None, home: str | None, store: str | None, pipeline: str | None) -> None:
+    """List the charts, or draw one from the published tables."""
+    from sojourn import charts, show
+
+    if name is None:
+        known = charts.CHARTS.values()
+        show.rows([{"chart": c.name, "title": c.title, "pipeline": c.pipeline} for c in known], as_json=False)
+        return
+    target = Path(output or f"{name}.png")
+    charts.draw(name, _open(home, store), target, pipeline)
+    click.echo(target)
 
 
 @main.group()

@@ -2,8 +2,8 @@
 
     python -m sojourn.demo [--folder DIR]
 
-It makes sample files, runs the three ready pipelines over them, prints each ledger and the headline
-numbers, and says what to type next. Every call starts over, so it shows the same each time.
+It makes sample files, runs the ready pipelines over them, prints each ledger and the headline numbers,
+draws a chart, and says what to type next. Every call starts over, so it shows the same each time.
 """
 
 import argparse
@@ -11,14 +11,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from sojourn import metrics, running, samples, show
+from sojourn import charts, metrics, running, samples, show
 from sojourn.errors import SojournError
 from sojourn.store.base import Store
 from sojourn.store.embedded import Embedded
 
 FOLDER = Path("sojourn-demo")
-LINES = {"webshop": 20_000, "activity": 5_000, "pageviews": 5_000}
+LINES = {"webshop": 20_000, "activity": 5_000, "pageviews": 5_000, "devices": 40_000}
 SEED = 1
+_MOST = 6  # rows of a metric that are shown
 
 QUERIES = {
     "Pages with the most views": """
@@ -54,12 +55,16 @@ def demonstrate(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     store = Embedded((folder / "home").absolute())
     for pipeline, lines in LINES.items():
-        sample = folder / f"{pipeline}.jsonl"
+        sample = folder / f"{pipeline}.{'csv' if pipeline == 'devices' else 'jsonl'}"
         print(f"\nMaking {sample}: {lines:,} lines, some of them broken on purpose.", flush=True)
         samples.write(pipeline, sample, lines=lines, seed=SEED)
         options = running.options(mode="replace", memory=None, limit=None)
-        running.run(pipeline, [str(sample)], store, options, as_json=False)
+        given = [f"{name}={path}" for name, path in samples.sources(pipeline, sample).items()]
+        running.run(pipeline, given, store, options, as_json=False)
     headlines(store)
+    picture = folder / "fleet_daily.png"
+    charts.draw("fleet_daily", store, picture)
+    print(f"\nDrawn: {picture}, the devices online each day by the size of their fleet.")
     print("\nWhat to type next:")
     for remark, command in next_steps(folder):
         print(f"\n  # {remark}\n  {command}")
@@ -69,7 +74,10 @@ def headlines(store: Store) -> None:
     """Print every metric, then the queries."""
     for name, metric in metrics.metrics().items():
         print(f"\n{metric.title}")
-        show.value(metrics.evaluate(name, store), as_json=False)
+        value = metrics.evaluate(name, store)
+        show.value(value[-_MOST:] if isinstance(value, list) else value, as_json=False)
+        if isinstance(value, list) and len(value) > _MOST:
+            print(f"the last {_MOST} of {len(value)} rows; all of them: sojourn metrics {name}")
     for title, sql in QUERIES.items():
         print(f"\n{title}")
         with store.query(sql) as reader:
@@ -92,6 +100,7 @@ def next_steps(folder: Path) -> list[tuple[str, str]]:
             "a question of your own",
             f'{sojourn} sql {home} "select * from webshop.sessions order by orders desc, session_id limit 2"',
         ),
+        ("a chart, as PNG, SVG or a page", f"{sojourn} chart repairs {home} -o {folder / 'repairs.svg'}"),
         ("the tables as CSV files", f"{sojourn} export activity {home} --out {folder / 'tables'}"),
         (
             "a pipeline for a file of your own (here: one of the samples)",

@@ -22,6 +22,12 @@ ORDER: dict[str, tuple[str, ...] | None] = {
     "hourly_activity": ("time_bucket", "url_level1", "url_level2", "activity"),
     "transitions": ("from_page", "to_page", "activity"),
     "pages": ("url",),
+    "presence": ("device_id", "started_at", "ended_at", "server_id", "user_id", "rule"),
+    "fleet_daily": None,  # by day and class, whose names do not sort as their sizes do
+    "fleet_rolling_28d": None,
+    "fleet_projection": None,
+    "repairs": ("rule", "ended_by"),
+    "device_uptime": ("device_id", "fleet_size"),
 }
 """The order of each table's rows in files."""
 

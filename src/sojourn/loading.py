@@ -13,8 +13,21 @@ from msgspec import Struct
 
 from sojourn.checks import bad, checked
 from sojourn.errors import UsageError
-from sojourn.pipeline import TABLES, Csv, Field, Pipeline, Sessions, Source, TableSettings, did_you_mean
+from sojourn.pipeline import (
+    SOURCES,
+    TABLES,
+    Csv,
+    Field,
+    Fleet,
+    Pipeline,
+    Sessions,
+    Source,
+    TableSettings,
+    did_you_mean,
+)
 
+_TIMES = {"events": ("occurred_at",), "servers": ("created_at", "destroyed_at")}
+_REQUIRED = {"events": ("occurred_at", "event_id", "session_key"), "servers": ("id",)}
 _RESERVED = {"sojourn", "main", "temp", "system", "public", "information_schema", "pg_catalog", "memory"}
 
 
@@ -53,6 +66,13 @@ def load(name_or_path: str) -> Pipeline:
     return parse(text, name=schema_name(path.stem), where=str(path), folder=path.parent)
 
 
+def to_begin(name: str) -> str:
+    """The command that publishes the pipeline *name* for the first time."""
+    several = len(load(name).source) > 1 if name in ready_pipelines() else False
+    sources = [f"{source}=FILE" for source in load(name).source] if several else ["FILE"]
+    return f"sojourn run {name} {' '.join(sources)}"
+
+
 def parse(text: str, *, name: str, where: str, folder: Path) -> Pipeline:
     """A checked pipeline from TOML *text*; *folder* is where its JSON Schema is looked for."""
     try:
@@ -83,12 +103,17 @@ def _spelled_out(raw: dict[str, Any], where: str) -> dict[str, Any]:
         raise bad(where, "$.source", "name the source: [source.events] and [source.events.fields]")
     whole = dict(raw)
     if isinstance(sources, dict):
-        if foreign := sorted(set(sources) - {"events"}):
-            raise bad(where, f"$.source.{foreign[0]}", "a pipeline has one source, named events: [source.events]")
-        whole["source"] = {key: _source(value, f"$.source.{key}", where) for key, value in sources.items()}
+        if foreign := sorted(set(sources) - set(SOURCES)):
+            hint = did_you_mean(foreign[0], SOURCES)
+            known = "[source.events], and [source.servers] for servers that devices connect to"
+            raise bad(where, f"$.source.{foreign[0]}", f"unknown source{hint} a pipeline has {known}")
+        whole["source"] = {key: _source(value, key, where) for key, value in sources.items()}
     if "sessions" in raw:
         _known_keys(raw["sessions"], Sessions, "$.sessions", where)
         _of_kind(raw["sessions"], Sessions, "$.sessions", where)
+    if "fleet" in raw:
+        _known_keys(raw["fleet"], Fleet, "$.fleet", where)
+        _of_kind(raw["fleet"], Fleet, "$.fleet", where)
     tables = raw.get("tables", {})
     if isinstance(tables, dict):
         for key, value in tables.items():
@@ -101,10 +126,13 @@ def _spelled_out(raw: dict[str, Any], where: str) -> dict[str, Any]:
     return whole
 
 
-def _source(raw: Any, path: str, where: str) -> Any:
+def _source(raw: Any, source: str, where: str) -> Any:
+    path = f"$.source.{source}"
     if not isinstance(raw, dict):
         return raw
     _known_keys(raw, Source, path, where)
+    if source == "servers" and (idle := sorted({"dedupe", "drop"} & set(raw))):
+        raise bad(where, f"{path}.{idle[0]}", "servers are always merged by id; remove this key")
     fields = raw.get("fields")
     if not isinstance(fields, dict):
         return raw
@@ -113,8 +141,8 @@ def _source(raw: Any, path: str, where: str) -> Any:
         entry: Any = {"path": value} if isinstance(value, str | list) else value
         if isinstance(entry, dict):
             _known_keys(entry, Field, f"{path}.fields.{name}", where)
-            entry = ({"type": "time"} if name == "occurred_at" else {}) | {"path": name} | entry
-            if name in ("occurred_at", "event_id", "session_key"):
+            entry = ({"type": "time"} if name in _TIMES[source] else {}) | {"path": name} | entry
+            if name in _REQUIRED[source]:
                 entry["required"] = True
         _of_kind(entry, Field, f"{path}.fields.{name}", where)
         spelled[name] = entry

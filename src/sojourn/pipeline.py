@@ -19,8 +19,27 @@ TABLES: dict[str, tuple[str, ...]] = {
     "hourly_activity": ("url",),
     "transitions": ("actor", "name", "url"),
     "pages": ("url", "session_key"),
+    "presence": ("device_id", "user_id", "server_id", "connected"),
+    "fleet_daily": (),
+    "fleet_rolling_28d": (),
+    "fleet_projection": (),
+    "repairs": (),
+    "device_uptime": (),
 }
-"""Tables that a pipeline can publish -> the fields they need."""
+"""Tables that a pipeline can publish -> the fields they need. Each comes after those it is made from."""
+
+MADE_FROM = {
+    "session_durations_by_referrer": ("sessions",),
+    "fleet_daily": ("presence",),
+    "fleet_rolling_28d": ("presence",),
+    "fleet_projection": ("fleet_daily", "fleet_rolling_28d"),
+    "repairs": ("presence",),
+    "device_uptime": ("presence",),
+}
+"""Tables that are made from other published tables -> those."""
+
+SOURCES = {"events": ("occurred_at",), "servers": ("id", "created_at", "destroyed_at")}
+"""What a pipeline can read -> the fields that the source must declare."""
 
 DERIVED = {"url": ("url_level1", "url_level2", "url_level3", "url_page"), "referrer": ("referrer_host",)}
 """Columns that reading adds to events, by the field they come from."""
@@ -85,6 +104,20 @@ class Csv(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     time: str | None = None
 
 
+class Fleet(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How fleets are counted: the least number of devices in each class, and the days that a rolling window spans."""
+
+    classes: tuple[int, ...] = (1, 3, 10, 100, 1000)
+    window_days: int = 28
+
+    @property
+    def labels(self) -> dict[int, str]:
+        """Each class's least number of devices -> its name, such as `3-9` or `1000+`."""
+        bounds = zip(self.classes, self.classes[1:], strict=False)
+        names = {low: f"{low}-{above - 1}" if above - low > 1 else f"{low}" for low, above in bounds}
+        return {**names, self.classes[-1]: f"{self.classes[-1]}+"}
+
+
 class TableSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Settings of one published table. *gap* is for `transitions`."""
 
@@ -100,6 +133,7 @@ class Pipeline(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     source: dict[str, Source]
     sessions: Sessions | None = None
     bucket_timezone: str = "UTC"
+    fleet: Fleet = Fleet()
     tables: dict[str, TableSettings] = {}
 
     @property

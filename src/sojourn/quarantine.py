@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from sojourn.engines import duckdb as engine
-from sojourn.reading.land import Landed, reject_file
+from sojourn.reading.land import Landed
 from sojourn.store.base import Store
 
 _JSON_COLUMNS = (
@@ -18,38 +18,44 @@ _JSON_COLUMNS = (
 )
 
 
-def gather(landed: Landed, pipeline: str, run_id: str, folder: Path) -> Path | None:
-    """All rejects of a run as one Parquet file with `sojourn.quarantine`'s columns; None without any.
+def gather(run: list[Landed], pipeline: str, run_id: str, folder: Path) -> Path | None:
+    """All rejects of a *run*'s sources as one Parquet file with `sojourn.quarantine`'s columns; None without any.
 
     Readers count lines within their own range; here they become lines of the file.
     """
-    refused = [part for part in landed.parts if part.rejects]
-    if not refused:
+    origins = [origin for landed in run for origin in _origins(landed)]
+    if not origins:
         return None
-    before, contents = landed.lines_before(), landed.contents()
     target = folder / "quarantine.parquet"
     with engine.connect(spill=folder / "spill") as connection:
-        connection.execute("create table origin (filename varchar, file varchar, content varchar, before bigint)")
-        connection.executemany(
-            "insert into origin values ($1, $2, $3, $4)",
-            [
-                [
-                    str(landed.folder / reject_file(part.number)),
-                    landed.inputs[part.input_number].name,
-                    contents[part.input_number],
-                    before[part.number],
-                ]
-                for part in refused
-            ],
-        )
-        names = ", ".join(engine.quote(str(landed.folder / reject_file(part.number))) for part in refused)
         connection.execute(
-            f"copy (select {engine.quote(pipeline)} as pipeline, 'events' as source, file, content, "
+            "create table origin (filename varchar, source varchar, file varchar, content varchar, before bigint)"
+        )
+        connection.executemany("insert into origin values ($1, $2, $3, $4, $5)", origins)
+        names = ", ".join(engine.quote(str(filename)) for filename, *_ in origins)
+        connection.execute(
+            f"copy (select {engine.quote(pipeline)} as pipeline, source, file, content, "
             f"line + before as line, reason, path, value, raw, {engine.quote(run_id)} as run_id "
             f"from read_parquet([{names}], filename = true) join origin using (filename)) "
             f"to {engine.quote(str(target))} (format parquet, compression zstd)"
         )
     return target
+
+
+def _origins(landed: Landed) -> list[list[str | int]]:
+    """Of each file of rejects: its path, source, the input's name and content, and the lines that come before."""
+    before, contents = landed.lines_before(), landed.contents()
+    return [
+        [
+            str(landed.landing.reject_file(part.number)),
+            landed.landing.name,
+            landed.inputs[part.input_number].name,
+            contents[part.input_number],
+            before[part.number],
+        ]
+        for part in landed.parts
+        if part.rejects
+    ]
 
 
 def write_jsonl(quarantined: Path | None, target: Path) -> None:

@@ -2,10 +2,12 @@
 
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,8 @@ from sojourn.engines.duckdb import Built, EventFile, build
 from sojourn.errors import SojournError, TooManyQuarantinedError, UsageError, as_ours
 from sojourn.ledger import Ledger, total
 from sojourn.pipeline import Pipeline
-from sojourn.reading.inputs import Input
-from sojourn.reading.land import Landed, event_file, land
+from sojourn.reading.inputs import Input, as_given
+from sojourn.reading.land import Landed, Landing, Part, land
 from sojourn.store.base import Kept, Publication, Store
 
 Progress = Callable[[int], None]
@@ -23,12 +25,13 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Options:
-    """What a person can say about a run. *max_quarantined* is a count, or a share when below 1."""
+    """What a person can say about a run. *until*: the end of observation, in epoch microseconds."""
 
     mode: str = "add"
     out: Path | None = None
     format: str = "csv"
     memory: int | None = None
+    until: int | None = None
     max_quarantined: Callable[[Ledger], bool] = lambda _: True
 
 
@@ -49,7 +52,7 @@ class Run:
     def report(self) -> dict[str, Any]:
         """The run as plain JSON values: what `--json` prints."""
         files = [
-            {"file": given.name, "source": "events", **ledger.as_dict()}
+            {"file": given.name, "source": given.source, **ledger.as_dict()}
             for given, ledger in zip(self.inputs, self.ledgers, strict=False)
         ]
         return {
@@ -87,13 +90,12 @@ def _publish(
     """Read, land, build, balance, publish; gives the files for `--out`, to be put in place now."""
     staging = store.staging(run.run_id)
     store.note(run.record())
-    landed = land(run.inputs, pipeline.events, staging / "events", progress=progress)
-    run.ledgers = landed.ledgers()
+    landed = _land(run, pipeline, staging / "events", options, progress)
     run.refused = quarantine.gather(landed, pipeline.name, run.run_id, staging)
     store.note(run.record())
-    files = [EventFile(store.event_path(file)) for file in kept.files] + _files(landed)
+    files = [EventFile(store.event_path(file), _source_of(file)) for file in kept.files] + _files(landed)
     snapshot = staging / "snapshot.duckdb"
-    built = build(pipeline, files, snapshot, options.memory, staging / "spill")
+    built = build(pipeline, files, snapshot, options.memory, staging / "spill", options.until)
     run.tables = built.tables
     _balance(run, landed, built, kept)
     _check_limit(run, options)
@@ -116,6 +118,19 @@ def _publish(
     return exported
 
 
+def _land(run: Run, pipeline: Pipeline, folder: Path, options: Options, progress: Progress) -> list[Landed]:
+    """Read the inputs source by source; the run knows then where each record ended, as far as reading can tell."""
+    given = run.inputs
+    run.inputs, landed = [], []
+    for name, source in pipeline.source.items():
+        inputs = [one for one in given if one.source == name]
+        landing = Landing(name, as_given(source, inputs), folder, options.until if name == "events" else None)
+        landed.append(land(inputs, landing, progress=progress))
+        run.inputs += inputs
+        run.ledgers += landed[-1].ledgers()
+    return landed
+
+
 def _broken_off(run: Run, store: Store, error: BaseException) -> SojournError:
     """What a person is told of a run that broke off; it is recorded, unless it broke off when it was published."""
     told = as_ours(error)
@@ -135,9 +150,9 @@ def _broken_off(run: Run, store: Store, error: BaseException) -> SojournError:
 def check(pipeline: Pipeline, inputs: list[Input], folder: Path, options: Options, progress: Progress) -> Run:
     """The ledger of *inputs* alone: everything but publishing, in a *folder* of its own."""
     run = Run(pipeline.name, inputs=inputs)
-    landed = land(inputs, pipeline.events, folder / "events", progress=progress)
-    run.ledgers = landed.ledgers()
-    built = build(pipeline, _files(landed), folder / "snapshot.duckdb", options.memory, folder / "spill")
+    landed = _land(run, pipeline, folder / "events", options, progress)
+    files = _files(landed)
+    built = build(pipeline, files, folder / "snapshot.duckdb", options.memory, folder / "spill", options.until)
     _balance(run, landed, built, Kept())
     run.status = "checked"
     try:
@@ -170,8 +185,18 @@ def _kept(store: Store, pipeline: Pipeline, options: Options) -> Kept:
     return kept
 
 
-def _files(landed: Landed) -> list[EventFile]:
-    return [EventFile(landed.folder / event_file(part.number), part.number) for part in landed.parts if part.rows]
+def _files(landed: list[Landed]) -> list[EventFile]:
+    return [
+        EventFile(source.landing.event_file(part.number), source.landing.name, part.number)
+        for source in landed
+        for part in source.parts
+        if part.rows
+    ]
+
+
+def _source_of(file: str) -> str:
+    """The source whose records a kept file holds, by its name."""
+    return Path(file).name.partition("-")[0]
 
 
 def _check_limit(run: Run, options: Options) -> None:
@@ -184,22 +209,31 @@ def _check_limit(run: Run, options: Options) -> None:
         )
 
 
-def _balance(run: Run, landed: Landed, built: Built, kept: Kept) -> None:
+def _balance(run: Run, landed: list[Landed], built: Built, kept: Kept) -> None:
     """Settle what is accepted and what is a duplicate, file by file, and prove the sum."""
-    for part in landed.parts:
-        duplicate, conflicting = built.duplicates.get(part.number, (0, 0))
-        ledger = run.ledgers[part.input_number]
-        ledger.duplicate += duplicate
-        if conflicting:
-            ledger.notes["conflicting"] += conflicting
-        ledger.accepted += part.rows - duplicate
+    ledgers = iter(run.ledgers)
+    events = 0
+    for source in landed:
+        of_source = list(islice(ledgers, len(source.inputs)))
+        for part in source.parts:
+            _settle(of_source[part.input_number], part, source.landing.name, built)
+        if source.landing.name == "events":
+            events = total(of_source).accepted
     for given, ledger in zip(run.inputs, run.ledgers, strict=True):
         ledger.check(given.name)
-    whole = total(run.ledgers)
-    whole.check("the run")
-    if built.events != kept.events + whole.accepted:
+    total(run.ledgers).check("the run")
+    if built.events != kept.events + events:
         raise SojournError(
             "ledger",
-            f"the run accepted {whole.accepted} records beside {kept.events} kept events, but its tables rest on "
+            f"the run accepted {events} records beside {kept.events} kept events, but its tables rest on "
             f"{built.events}; nothing was published (this is a fault in Sojourn, please report it)",
         )
+
+
+def _settle(ledger: Ledger, part: Part, source: str, built: Built) -> None:
+    """Count what became of one part's records, now that it is known."""
+    duplicate, conflicting = built.duplicates.get((source, part.number), (0, 0))
+    ledger.duplicate += duplicate
+    ledger.accepted += part.rows - duplicate
+    unknown = built.unknown_servers.get(part.number, 0) if source == "events" else 0
+    ledger.notes += Counter({"conflicting": conflicting, "unknown_server": unknown})

@@ -4,15 +4,13 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
+from sojourn import charts, show, times
 from sojourn import export as exports
 from sojourn import run as runs
-from sojourn import show
 from sojourn.errors import SojournError, UsageError
 from sojourn.ledger import Ledger
 from sojourn.loading import load, ready_pipelines
@@ -22,15 +20,6 @@ from sojourn.store.base import Store
 from sojourn.store.files import make_folder
 
 
-def without_pandas() -> None:
-    """Spare this process pandas, which pyarrow looks for at its first array: 0.3 seconds where it is installed."""
-    if "pandas" not in sys.modules:
-        sys.modules["pandas"] = None  # type: ignore[assignment] # as good as not installed
-        with suppress(AttributeError):
-            pa.array([None])
-        del sys.modules["pandas"]
-
-
 def options(
     *,
     mode: str = "add",
@@ -38,6 +27,7 @@ def options(
     file_format: str = "csv",
     memory: str | None,
     limit: str | None,
+    until: str | None = None,
 ) -> runs.Options:
     """Checked options of a run."""
     try:
@@ -47,29 +37,52 @@ def options(
     folder = Path(out) if out is not None else None
     if folder is not None and folder.exists() and not folder.is_dir():
         raise UsageError("out_unusable", f"--out {out} is a file; name a folder")
-    return runs.Options(mode, folder, file_format, size, _limit(limit))
+    return runs.Options(mode, folder, file_format, size, _instant(until), _limit(limit))
 
 
-def run(pipeline: str, sources: list[str], store: Store, given: runs.Options, *, as_json: bool) -> None:
-    """Run and print the report."""
-    without_pandas()
-    loaded, inputs = _begin(pipeline, sources)
+def run(
+    pipeline: str, sources: list[str], store: Store, given: runs.Options, *, as_json: bool, charted: bool = False
+) -> None:
+    """Run and print the report; *charted*: draw what was published, too."""
+    loaded, inputs = _begin(pipeline, sources, given)
     with _told(as_json), _progress(inputs) as progress:
         done = runs.execute(loaded, inputs, store, given, progress)
-    _print(done, as_json)
+    drawn = list(map(str, _drawn(loaded, store, given.out or Path()))) if charted else []
+    if as_json:
+        print(show.dumps(done.report() | ({"charts": drawn} if charted else {})))
+        return
+    show.ledger(done.report())
+    for target in drawn:
+        print(f"chart: {target}")
+
+
+def _drawn(pipeline: Pipeline, store: Store, folder: Path) -> Iterator[Path]:
+    """Every chart that the pipeline's tables allow, drawn into *folder* one by one."""
+    has_goal = pipeline.sessions is not None and pipeline.sessions.goal is not None
+    for chart in charts.CHARTS.values():
+        if set(chart.tables) <= set(pipeline.tables) and (has_goal or not chart.needs_goal):
+            target = folder / f"{chart.name}.png"
+            try:
+                charts.draw(chart.name, store, target, pipeline.name)
+            except SojournError as error:
+                error.message = f"the run was published, but its charts were not drawn: {error.message}"
+                raise
+            yield target
 
 
 def check(pipeline: str, sources: list[str], given: runs.Options, *, as_json: bool) -> None:
     """Judge the records and print the ledger."""
-    without_pandas()
-    loaded, inputs = _begin(pipeline, sources)
+    loaded, inputs = _begin(pipeline, sources, given)
     with (
         tempfile.TemporaryDirectory(prefix="sojourn-") as folder,
         _told(as_json),
         _progress(inputs) as progress,
     ):
         done = runs.check(loaded, inputs, Path(folder), given, progress)
-    _print(done, as_json)
+    if as_json:
+        print(show.dumps(done.report()))
+    else:
+        show.ledger(done.report())
 
 
 def export(pipeline: str, table: str | None, store: Store, folder: Path, file_format: str) -> Iterator[dict[str, Any]]:
@@ -95,14 +108,48 @@ def export(pipeline: str, table: str | None, store: Store, folder: Path, file_fo
             yield exports.write_reader(reader, folder / f"{name}.{file_format}", conventions)
 
 
-def _begin(pipeline: str, sources: list[str]) -> tuple[Pipeline, list[Input]]:
+def _begin(pipeline: str, sources: list[str], given: runs.Options) -> tuple[Pipeline, list[Input]]:
+    """The pipeline, and the inputs of each of its sources."""
     loaded = load(pipeline)
-    named = [source.removeprefix("events=") for source in sources]
-    for source in named:
-        name, separator, path = source.partition("=")
-        if separator and re.fullmatch(r"[a-z_]+", name) and not Path(source).exists() and path:
-            raise UsageError("unknown_source", f"{loaded.name} has no source {name!r}; it has events")
-    return loaded, resolve(named, loaded.events.format)
+    if given.until is not None and "presence" not in loaded.tables:
+        raise UsageError("bad_until", f"--until ends the observation of devices; {loaded.name} publishes no presence")
+    named: dict[str, list[str]] = {name: [] for name in loaded.source}
+    for source in sources:
+        name, path = _named(source, loaded)
+        named[name].append(path)
+    if sum(path == "-" for paths in named.values() for path in set(paths)) > 1:
+        raise UsageError("two_stdins", "standard input can be one source only; give the other one as a file")
+    inputs = [one for name, paths in named.items() if paths for one in resolve(paths, loaded.source[name].format, name)]
+    return loaded, inputs
+
+
+def _named(source: str, pipeline: Pipeline) -> tuple[str, str]:
+    """The source that a SOURCE argument belongs to, and the path it names."""
+    name, separator, path = source.partition("=")
+    if separator and name in pipeline.source:
+        return name, path
+    known = list(pipeline.source)
+    if separator and re.fullmatch(r"[a-z_]+", name) and not Path(source).exists() and path:
+        hint = did_you_mean(name, known)
+        raise UsageError("unknown_source", f"{pipeline.name} has no source {name!r}{hint} it has {' and '.join(known)}")
+    if len(known) > 1:
+        example = " ".join(f"{one}=FILE" for one in known)
+        raise UsageError(
+            "which_source", f"{pipeline.name} reads {' and '.join(known)}; say which one {source} is: {example}"
+        )
+    return known[0], source
+
+
+def _instant(text: str | None) -> int | None:
+    """Epoch microseconds of ``--until``; text without an offset is UTC."""
+    if text is None:
+        return None
+    instant = times.parse_iso(text.strip(), times.zone_named("UTC"))
+    if instant is None:
+        raise UsageError(
+            "bad_until", f"--until: {text!r} is no date and time; write one such as 2024-05-31T23:59:59 (UTC) or with Z"
+        )
+    return instant
 
 
 def _limit(text: str | None) -> Callable[[Ledger], bool]:
@@ -133,13 +180,6 @@ def _told(as_json: bool) -> Iterator[None]:
         elif failed is not None and failed.ledgers:
             show.ledger(failed.report())
         raise
-
-
-def _print(done: runs.Run, as_json: bool) -> None:
-    if as_json:
-        print(show.dumps(done.report()))
-    else:
-        show.ledger(done.report())
 
 
 @contextmanager

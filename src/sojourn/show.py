@@ -112,7 +112,8 @@ def ledger(report: dict[str, Any]) -> None:
     title = f"{report['pipeline']}: {report['status']} in {took}, run {report['run_id']}"
     rows(shown, as_json=False, title=title, numbers=["records"])
     if len(report["files"]) > 1:
-        rows([_file_line(entry) for entry in report["files"]], as_json=False, title="by file")
+        counts = ["read", "accepted", "duplicate", "dropped", "quarantined"]
+        rows([_file_line(entry) for entry in report["files"]], as_json=False, title="by file", numbers=counts)
     if report["tables"]:
         prefix = report["pipeline"]
         named = [{"table": f"{prefix}.{name}", "rows": f"{count:,}"} for name, count in report["tables"].items()]
@@ -136,12 +137,9 @@ def _finite(given: Any) -> Any:
 
 
 def _file_line(entry: dict[str, Any]) -> dict[str, Any]:
-    line = {name: entry[name] for name in ("file", "read", "accepted", "duplicate")}
-    return {
-        **line,
-        "dropped": sum(entry["dropped"].values()),
-        "quarantined": sum(entry["quarantined"].values()),
-    }
+    counts = {name: entry[name] for name in ("read", "accepted", "duplicate")}
+    counts |= {end: sum(entry[end].values()) for end in ("dropped", "quarantined")}
+    return {"file": entry["file"], **{name: f"{count:,}" for name, count in counts.items()}}
 
 
 def _cell(given: Any, null: str = "-") -> str:

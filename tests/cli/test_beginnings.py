@@ -13,10 +13,19 @@ from sojourn import __version__
 from tests.command import Home, lines, process, shop, sojourn
 
 COMMANDS = [
-    ["run"], ["check"], ["pipelines"], ["init"], ["tables"], ["sql"], ["metrics"],
+    ["run"], ["check"], ["pipelines"], ["init"], ["tables"], ["sql"], ["metrics"], ["chart"],
     ["quarantine"], ["quarantine", "list"], ["quarantine", "export"], ["export"],
 ]  # fmt: skip
-STORED = [["run"], ["tables"], ["sql"], ["metrics"], ["quarantine", "list"], ["quarantine", "export"], ["export"]]
+STORED = [
+    ["run"],
+    ["tables"],
+    ["sql"],
+    ["metrics"],
+    ["chart"],
+    ["quarantine", "list"],
+    ["quarantine", "export"],
+    ["export"],
+]
 VISITS = [
     {
         "uuid": f"e{at}",
@@ -78,17 +87,17 @@ def test_version() -> None:
 def test_pipelines_are_listed(home: Home) -> None:
     """The ready ones with a title each."""
     listed = sojourn("pipelines", "--json").json
-    assert [row["pipeline"] for row in listed] == ["activity", "pageviews", "webshop"]
+    assert [row["pipeline"] for row in listed] == ["activity", "devices", "pageviews", "webshop"]
     assert all(row["title"] for row in listed)
     assert "webshop" in sojourn("pipelines").out
 
 
-@pytest.mark.parametrize("name", ["activity", "pageviews", "webshop"])
+@pytest.mark.parametrize("name", ["activity", "devices", "pageviews", "webshop"])
 def test_a_ready_pipeline_is_shown_as_the_toml_that_it_is(home: Home, name: str) -> None:
     """Copied to a file it is a pipeline of one's own that says the same."""
     text = sojourn("pipelines", name).out
-    assert set(tomllib.loads(text)) <= {"title", "source", "sessions", "tables", "bucket_timezone"}
-    done = sojourn("check", home.path("copy.toml", text), home.path("x.jsonl", b""), "--json")
+    assert set(tomllib.loads(text)) <= {"title", "source", "sessions", "fleet", "tables", "bucket_timezone"}
+    done = sojourn("check", home.path("copy.toml", text), f"events={home.path('x.jsonl', b'')}", "--json")
     assert (done.status, done.json["pipeline"]) == (0, "copy")
 
 

@@ -15,8 +15,11 @@ VISITS = lines(
 def test_without_a_name_the_metrics_are_listed(home: Home) -> None:
     """Name, title and the pipeline that each reads; nothing needs to be published."""
     listed = home.call("metrics", "--json").json
-    assert [row["metric"] for row in listed] == ["orders", "session_durations", "time_to_order"]
-    assert {row["pipeline"] for row in listed} == {"webshop"}
+    assert {row["metric"]: row["pipeline"] for row in listed} == {
+        **dict.fromkeys(("churn", "fleet", "fleet_projection", "uptime"), "devices"),
+        **dict.fromkeys(("orders", "session_durations", "time_to_order"), "webshop"),
+    }
+    assert [row["metric"] for row in listed] == sorted(row["metric"] for row in listed)
     assert all(row["title"] for row in listed)
     shown = home.call("metrics").out
     assert all(row["metric"] in shown and row["title"] in shown for row in listed)

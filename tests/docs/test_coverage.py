@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from sojourn import cli, loading, metrics, pipeline, samples
 from sojourn.ledger import REASONS
-from sojourn.pipeline import Csv, Field, Pipeline, Sessions, Source, TableSettings
+from sojourn.pipeline import Csv, Field, Fleet, Pipeline, Sessions, Source, TableSettings
 from tests.command import sojourn
 from tests.docs import pages
 
@@ -28,10 +28,11 @@ SECTIONS = {
     Source: "`[source.events]`",
     Field: "`[source.events.fields]`",
     Sessions: "`[sessions]`",
+    Fleet: "`[fleet]`",
     TableSettings: "`[tables.NAME]`",
     Csv: "`[tables.NAME]`",
 }
-RULES = {1: 6, 2: 5, 3: 4, 4: 6, 5: 4, 6: 5, 10: 2}
+RULES = {1: 6, 2: 5, 3: 4, 4: 6, 5: 4, 6: 5, 7: 7, 10: 2}
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,8 @@ def published(tmp_path_factory):
     home = tmp_path_factory.mktemp("published")
     for name in loading.ready_pipelines():
         samples.write(name, home / name, lines=300, seed=1)
-        assert sojourn("run", name, home / name, "--home", home / "home", "--json").status == 0
+        sources = [f"{source}={path}" for source, path in samples.sources(name, home / name).items()]
+        assert sojourn("run", name, *sources, "--home", home / "home", "--json").status == 0
     return home / "home"
 
 

@@ -20,23 +20,24 @@ if TYPE_CHECKING:
     from sojourn.reading.sources import Task
 
 
-def one_process(todo: Iterator[Task], source: Source, folder: Path, _workers: int) -> Iterator[land.Part]:
+def one_process(todo: Iterator[Task], landing: land.Landing, _workers: int) -> Iterator[land.Part]:
     """Stands in for `land._in_processes`."""
-    land._begin(source, folder)
+    land._begin(landing)
     return map(land.read_task, todo)
 
 
 def landed(inputs: list[Input], source: Source, folder: Path) -> tuple[list[list[Block]], list[str]]:
     """What landing gives of each input, part by part as blocks, and each input's digest of content."""
     shutil.rmtree(folder, ignore_errors=True)
-    whole = land.land(inputs, source, folder, progress=lambda _: None)
+    landing = land.Landing("events", source, folder)
+    whole = land.land(inputs, landing, progress=lambda _: None)
     before = whole.lines_before()
     found: list[list[Block]] = [[] for _ in inputs]
     for part in whole.parts:
         blocks = found[part.input_number]
         assert before[part.number] == sum(block.lines for block in blocks)
-        events = _read(folder / land.event_file(part.number), list(source.fields))
-        rejects = _read(folder / land.reject_file(part.number), REJECTS.names)
+        events = _read(landing.event_file(part.number), list(source.fields))
+        rejects = _read(landing.reject_file(part.number), REJECTS.names)
         assert (part.rows, part.rejects) == (events.num_rows, rejects.num_rows)
         blocks.append(Block(events, rejects, part.ledger, part.lines))
     return found, whole.contents()

@@ -302,8 +302,8 @@ def test_what_loads_can_be_computed(folder, text):
     for number, content in enumerate((b"", SAMPLE)):
         path = folder / f"sample{number}.jsonl"
         path.write_bytes(content)
-        landed = land.land(land_inputs(path), pipeline.events, folder / "events", progress=lambda _: None)
-        files = runs._files(landed)
+        landing = land.Landing("events", pipeline.events, folder / "events")
+        files = runs._files([land.land(land_inputs(path), landing, progress=lambda _: None)])
         snapshot = folder / "snapshot.duckdb"
         snapshot.unlink(missing_ok=True)
         built = engine.build(pipeline, files, snapshot, None, folder / "spill")

@@ -6,6 +6,18 @@ as plainly as its text reads; where the two disagree, look at the semantics firs
 
 from tests.reference.ledger import Ledger, Outcome, Quarantined, Run, process
 from tests.reference.pipelines import ACTIVITY, PAGEVIEWS, WEBSHOP, Pipeline, in_order, order_of
+from tests.reference.presence import (
+    classes_on,
+    conflicting,
+    device_uptime,
+    fleet,
+    intervals,
+    merged,
+    observation_end,
+    online,
+    presence_tables,
+    repairs,
+)
 from tests.reference.records import (
     Accepted,
     Blank,
@@ -17,6 +29,7 @@ from tests.reference.records import (
     judge,
     read_lines,
 )
+from tests.reference.rows import Devices, judge_row
 from tests.reference.sessions import (
     Group,
     Row,
@@ -46,6 +59,7 @@ __all__ = [
     "Accepted",
     "Blank",
     "Contract",
+    "Devices",
     "Event",
     "Field",
     "Group",
@@ -57,21 +71,32 @@ __all__ = [
     "Row",
     "Run",
     "Value",
+    "classes_on",
+    "conflicting",
+    "device_uptime",
+    "fleet",
     "groups_by_gap",
     "groups_by_key",
     "host",
     "hourly_activity",
     "in_order",
+    "intervals",
     "judge",
+    "judge_row",
     "levels",
+    "merged",
     "minutes_before_order",
+    "observation_end",
+    "online",
     "order_of",
     "orders",
     "page",
     "pages",
+    "presence_tables",
     "process",
     "quantile",
     "read_lines",
+    "repairs",
     "session_durations_by_referrer",
     "sessions_by_gap",
     "sessions_by_key",

@@ -2,6 +2,7 @@
 
 import json
 from itertools import permutations
+from typing import Any
 
 import pytest
 
@@ -111,3 +112,57 @@ def test_3_3_reading_a_file_again_publishes_equal_tables(home: Home) -> None:
     assert (second["accepted"], second["duplicate"]) == (0, 3)
     for end in ("read", "dropped", "quarantined"):
         assert second[end] == first[end]
+
+
+def list_servers(home: Home, *rows: str, mode: str = "add") -> dict[str, Any]:
+    """Run `devices` over servers and two events: 1 and 2 online at eight, the end of observation at sixteen."""
+    events = [f"2022-03-01 08:00:00,{server},7,{server},t" for server in (1, 2)] + ["2022-03-01 16:00:00,3,7,1,f"]
+    sources = [f"events={home.path('events.csv', lines(*events))}", f"servers={home.path('servers.csv', lines(*rows))}"]
+    done = home.call("run", "devices", *sources, "--mode", mode, "--json")
+    assert done.status == 0, done.err
+    by_source = {entry["source"]: entry for entry in done.json["files"]}
+    entry: dict[str, Any] = by_source["servers"]
+    return entry | {"unknown": by_source["events"]["notes"].get("unknown_server", 0)}
+
+
+def hours_online(home: Home) -> list[float]:
+    """How long each device was online."""
+    return home.values("select online_seconds / 3600 from devices.device_uptime where device_id < 3 order by device_id")
+
+
+def test_3_4_rows_of_one_server_merge_whatever_came_first(home: Home) -> None:
+    """The earliest time that any row tells; one row is accepted, and two that disagree with an earlier one count."""
+    rows = [
+        "1,2022-01-02 00:00:00,2022-03-01 12:00:00",
+        "1,2022-01-01 00:00:00,2022-03-01 12:00:00",
+        "1,,2022-03-01 10:00:00",
+        "1,,",
+    ]
+    for number, order in enumerate(permutations(rows)):
+        if number % 5 == 0:
+            ledger = list_servers(home, *order, mode="replace")
+            assert (ledger["accepted"], ledger["duplicate"], ledger["notes"]) == (1, 3, {"conflicting": 2})
+            assert hours_online(home) == [2, 8]
+
+
+def test_3_4_a_time_beside_none_is_no_conflict(home: Home) -> None:
+    """Nor are equal rows, in any spelling, and the row of another server."""
+    ledger = list_servers(
+        home, "1,,", "1,2022-01-01 00:00:00,", "1,,2022-03-01 09:00:00", "1,2022-01-01T01:00:00+01:00,", "2,,"
+    )
+    assert (ledger["accepted"], ledger["duplicate"], ledger["notes"]) == (2, 3, {})
+    assert hours_online(home) == [1, 8]
+
+
+def test_3_4_a_later_run_may_add_a_destruction(home: Home) -> None:
+    """And a server that was unknown; a later destruction than the known one changes nothing but counts."""
+    assert list_servers(home, "1,2022-01-01 00:00:00,")["unknown"] == 1
+    assert hours_online(home) == [8, 8]
+    ledger = list_servers(home, "1,2022-01-01 00:00:00,2022-03-01 12:00:00", "2,,2022-03-01 09:00:00")
+    assert (ledger["accepted"], ledger["duplicate"], ledger["notes"]) == (1, 1, {})
+    assert hours_online(home) == [4, 1]
+    ledger = list_servers(home, "1,,2022-03-01 13:00:00")
+    assert (ledger["accepted"], ledger["duplicate"], ledger["notes"]) == (0, 1, {"conflicting": 1})
+    assert hours_online(home) == [4, 1]
+    assert list_servers(home)["read"] == 0
+    assert hours_online(home) == [4, 1]

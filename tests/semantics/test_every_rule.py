@@ -5,7 +5,6 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 LATER = {
-    "3.4": "reference sources come with the devices pipeline",
     "4.3": "markers come with live sessions",
 }
 

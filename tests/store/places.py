@@ -59,9 +59,9 @@ class Place:
         STARTED.append(run)
         return run
 
-    def run(self, pipeline: object, source: Path, *options: object) -> Any:
-        """Run *pipeline* over *source*; the report."""
-        done = self.call("run", pipeline, source, *options, "--json")
+    def run(self, pipeline: object, *words: object) -> Any:
+        """Run *pipeline* over the sources, with the options, that *words* are; the report."""
+        done = self.call("run", pipeline, *words, "--json")
         assert done.status == 0, done.err
         return done.json
 

@@ -13,14 +13,20 @@ import pyarrow as pa
 from sojourn.engines.plans import plan
 from sojourn.engines.waiting import waited_for
 from sojourn.errors import SojournError, UsageError, disk_full
-from sojourn.pipeline import Pipeline
+from sojourn.pipeline import Pipeline, Source
 
 DEFAULT_MEMORY = 640_000_000
 """Bytes for a whole run where `--memory` says nothing."""
 
 _PROCESS = 130_000_000  # Python, Arrow and DuckDB themselves, before the first row
 _LEAST = 90_000_000
-_INSTANTS = {"sessions": ("started_at", "ended_at"), "user_activity": ("time_stamp",)}
+_INSTANTS = {
+    "sessions": ("started_at", "ended_at"),
+    "user_activity": ("time_stamp",),
+    "presence": ("started_at", "ended_at"),
+}
+_DAYS = {"fleet_daily": "day", "fleet_rolling_28d": "day"}
+_KINDS = {"integer": "bigint", "number": "double", "boolean": "boolean", "time": "bigint"}
 
 _NO_ROOM = re.compile("No space left on device|File too large|Disk quota exceeded", re.IGNORECASE)
 _PATH = re.compile(r'/[^"\\]+')
@@ -30,19 +36,24 @@ Connection = duckdb.DuckDBPyConnection
 
 @dataclass(frozen=True)
 class EventFile:
-    """A landed Parquet file; *part* numbers this run's, and is None for those of earlier runs."""
+    """A landed Parquet file of one *source*; *part* numbers this run's, and is None for those of earlier runs."""
 
     path: Path
+    source: str
     part: int | None = None
 
 
 @dataclass(frozen=True)
 class Built:
-    """What a snapshot holds: events in all, rows by table, and `(duplicate, conflicting)` by new part."""
+    """What a snapshot holds: events in all, and rows by table; and what that tells of this run's parts.
+
+    *duplicates*: `(duplicate, conflicting)` by source and part. *unknown_servers*: events by part.
+    """
 
     events: int
     tables: dict[str, int]
-    duplicates: dict[int, tuple[int, int]]
+    duplicates: dict[tuple[str, int], tuple[int, int]]
+    unknown_servers: dict[int, int]
 
 
 @contextmanager
@@ -82,27 +93,63 @@ def connect(memory: int | None = None, spill: Path | None = None) -> Iterator[Co
         connection.close()
 
 
-def build(pipeline: Pipeline, files: list[EventFile], snapshot: Path, memory: int | None, spill: Path) -> Built:
-    """Compute every table of *pipeline* over *files* into the DuckDB file *snapshot*."""
+def build(
+    pipeline: Pipeline,
+    files: list[EventFile],
+    snapshot: Path,
+    memory: int | None,
+    spill: Path,
+    until: int | None = None,
+) -> Built:
+    """Compute every table of *pipeline* over *files* into the DuckDB file *snapshot*.
+
+    *until*: the end of observation in epoch microseconds, where it is not that of the latest event.
+    """
     steps = dict(plan(pipeline))
     with connect(memory or DEFAULT_MEMORY, spill) as connection:
         connection.execute(f"attach {quote(str(snapshot))} as snapshot")
         connection.execute("use snapshot")
-        _landed(connection, pipeline, files)
-        built = waited_for(lambda: _built(connection, steps), connection.interrupt)
+        for name, source in pipeline.source.items():
+            _landed(connection, name, source, [file for file in files if file.source == name])
+        connection.execute("create temp table limits as select $1::bigint as until", [until])
+        built = waited_for(lambda: _built(connection, steps, pipeline), connection.interrupt)
         connection.execute("use memory")
         connection.execute("checkpoint snapshot")  # detaching would do it too, but silently leave a log when it fails
         connection.execute("detach snapshot")
     return built
 
 
-def _built(connection: Connection, steps: dict[str, str]) -> Built:
+def _built(connection: Connection, steps: dict[str, str], pipeline: Pipeline) -> Built:
     if "repeated" in steps:
         connection.execute(f"create temp table repeated as {steps.pop('repeated')}")
-    duplicates = _duplicates(connection, steps.pop("duplicates", None))
+    duplicates = _duplicates(connection, "events", steps.pop("duplicates", None))
     connection.execute(f"create temp view events as {steps.pop('events')}")
-    rows = {name: _create(connection, name, sql) for name, sql in steps.items()}
-    return Built(_number(connection, "select count(*) from events"), rows, duplicates)
+    unknown: dict[int, int] = {}
+    rows: dict[str, int] = {}
+    for name, sql in steps.items():
+        if name == "_server_duplicates":
+            duplicates |= _duplicates(connection, "servers", sql)
+        elif name == "_unknown_servers":
+            unknown = dict(connection.execute(sql).fetchall())
+        elif name.startswith("_"):
+            connection.execute(f"create temp table {name} as {sql}")
+        else:
+            rows[name] = _create(connection, name, sql)
+    if "fleet_projection" in pipeline.tables:
+        rows["fleet_projection"] = _project(connection, pipeline)
+    events = _number(connection, "select count(*) from events")
+    return Built(events, {name: rows[name] for name in pipeline.tables}, duplicates, unknown)
+
+
+def _project(connection: Connection, pipeline: Pipeline) -> int:
+    """Make the table of fleets to come, which a library works out from those that were."""
+    from sojourn.projection import project
+
+    daily, rolling = (connection.sql(f"from {name}").to_arrow_table() for name in _DAYS)
+    connection.register("projected", project(daily, rolling, pipeline.fleet.window_days))
+    connection.execute("create table fleet_projection as from projected")
+    connection.unregister("projected")
+    return _number(connection, "select count(*) from fleet_projection")
 
 
 @contextmanager
@@ -170,36 +217,41 @@ def parquet(files: Iterable[Path]) -> str:
     return f"read_parquet([{', '.join(quote(str(file)) for file in files)}])"
 
 
-def _landed(connection: Connection, pipeline: Pipeline, files: list[EventFile]) -> None:
-    """The relations that plans read: `landed`, and `parts` with the part of each record."""
-    columns = pipeline.events.landed
+def _landed(connection: Connection, name: str, source: Source, files: list[EventFile]) -> None:
+    """The relations of one source that plans read: `landed_NAME`, and `parts_NAME` with the part of each record."""
+    columns = source.landed
     if not files:
-        kinds = {"integer": "bigint", "number": "double", "boolean": "boolean", "time": "bigint"}
-        nulls = [f"null::{kinds.get(kind, 'varchar')} as {identifier(name)}" for name, kind in columns.items()]
-        connection.execute(f"create temp view landed as select {', '.join(nulls)} where false")
-        connection.execute("create temp view parts as select *, 0::bigint as _part, true as _is_new from landed")
+        nulls = [f"null::{_KINDS.get(kind, 'varchar')} as {identifier(column)}" for column, kind in columns.items()]
+        connection.execute(f"create temp view landed_{name} as select {', '.join(nulls)} where false")
+        connection.execute(
+            f"create temp view parts_{name} as select *, 0::bigint as _part, true as _is_new from landed_{name}"
+        )
         return
-    fields = ", ".join(identifier(name) for name in columns)
-    names = ", ".join(quote(str(file.path)) for file in files)
-    connection.execute("create temp table numbered (_file varchar, _part bigint)")
-    connection.executemany("insert into numbered values ($1, $2)", [[str(file.path), file.part] for file in files])
-    connection.execute(f"create temp view landed as select {fields} from read_parquet([{names}])")
+    fields = ", ".join(identifier(column) for column in columns)
+    paths = ", ".join(quote(str(file.path)) for file in files)
+    connection.execute(f"create temp table numbered_{name} (_file varchar, _part bigint)")
+    connection.executemany(
+        f"insert into numbered_{name} values ($1, $2)", [[str(file.path), file.part] for file in files]
+    )
+    connection.execute(f"create temp view landed_{name} as select {fields} from read_parquet([{paths}])")
     connection.execute(
-        f"create temp view parts as select {fields}, coalesce(_part, -1) as _part, _part is not null as _is_new "
-        f"from read_parquet([{names}], filename = '_file') join numbered using (_file)"
+        f"create temp view parts_{name} as select {fields}, coalesce(_part, -1) as _part, _part is not null as _is_new "
+        f"from read_parquet([{paths}], filename = '_file') join numbered_{name} using (_file)"
     )
 
 
-def _duplicates(connection: Connection, sql: str | None) -> dict[int, tuple[int, int]]:
-    if sql is None or not _number(connection, "select count(*) from repeated"):
+def _duplicates(connection: Connection, source: str, sql: str | None) -> dict[tuple[str, int], tuple[int, int]]:
+    if sql is None or (source == "events" and not _number(connection, "select count(*) from repeated")):
         return {}
-    return {part: (int(copies), int(conflicting)) for part, copies, conflicting in connection.execute(sql).fetchall()}
+    rows = connection.execute(sql).fetchall()
+    return {(source, part): (int(copies), int(conflicting)) for part, copies, conflicting in rows}
 
 
 def _create(connection: Connection, name: str, sql: str) -> int:
-    """Make one published table: instants become timestamps (UTC), wide sums ordinary integers."""
+    """Make one published table: instants become timestamps (UTC), days dates, wide sums ordinary integers."""
     kinds = {row[0]: row[1] for row in connection.execute(f"describe {sql}").fetchall()}
     replaced = [f"make_timestamp({column}) as {column}" for column in _INSTANTS.get(name, ())]
+    replaced += [f"date '1970-01-01' + {_DAYS[name]}::integer as {_DAYS[name]}"] if name in _DAYS else []
     replaced += [f"{column}::bigint as {column}" for column, kind in kinds.items() if kind == "HUGEINT"]
     columns = f"* replace ({', '.join(replaced)})" if replaced else "*"
     connection.execute(f"create table {identifier(name)} as select {columns} from ({sql})")
@@ -207,8 +259,8 @@ def _create(connection: Connection, name: str, sql: str) -> int:
 
 
 def _number(connection: Connection, sql: str) -> int:
-    row = connection.execute(sql).fetchone()
-    return int(row[0]) if row is not None else 0
+    rows = connection.execute(sql).fetchall()  # all of them: a result half read would stand in the way of others
+    return int(rows[0][0])
 
 
 def _first_line(error: Exception) -> str:

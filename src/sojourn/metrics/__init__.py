@@ -10,6 +10,7 @@ from importlib import resources
 from typing import Any
 
 from sojourn.errors import SojournError, UsageError
+from sojourn.loading import to_begin
 from sojourn.pipeline import did_you_mean
 from sojourn.store.base import Store
 
@@ -52,9 +53,7 @@ def evaluate(name: str, store: Store, pipeline: str | None = None) -> dict[str, 
     source = pipeline or wanted.pipeline
     published = {row["table"] for row in store.published() if row["pipeline"] == source}
     if not published:
-        raise SojournError(
-            "not_published", f"nothing is published by {source} yet; begin with: sojourn run {source} FILE"
-        )
+        raise SojournError("not_published", f"nothing is published by {source} yet; begin with: {to_begin(source)}")
     if missing := sorted(set(wanted.tables) - published):
         raise UsageError(
             "missing_table",

@@ -1,5 +1,6 @@
 """What every reader gives for a block of records, and the steps that all of them share."""
 
+import struct
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,6 +66,18 @@ def unknown_values(column: pa.Array, declared: Field) -> set[int]:
         return set()
     known = pc.is_in(column, value_set=pa.array(declared.values, column.type))
     return set(pc.indices_nonzero(pc.and_(column.is_valid(), pc.invert(known))).to_pylist())
+
+
+def is_utf8(text: bytes) -> bool:
+    """Whether *text* is valid UTF-8."""
+    if text.isascii():
+        return True
+    offsets = pa.py_buffer(struct.pack("=ii", 0, len(text)))
+    try:  # unlike decoding this makes no copy
+        pa.Array.from_buffers(pa.string(), 1, [None, offsets, pa.py_buffer(text)]).validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
 def finish(arrays: list[pa.Array], doubtful: set[int], judged: Judged, blank: int, lines: int, source: Source) -> Block:

@@ -87,6 +87,8 @@ def instants(
 
 def from_text(column: pa.Array, kind: str) -> tuple[pa.Array, Doubtful]:
     """A text column of CSV as integer, number or boolean; whatever is not plainly one is doubtful."""
+    if kind == "integer" and (whole := _digits(column)) is not None:
+        return whole, set()
     if kind == "integer":
         plain = pc.match_substring_regex(column, r"^-?[0-9]{1,18}$")
         read = pc.if_else(plain, column, None).cast(pa.int64())
@@ -101,6 +103,21 @@ def from_text(column: pa.Array, kind: str) -> tuple[pa.Array, Doubtful]:
             pc.if_else(pc.is_in(lowered, pa.array(["false", "f", "0"], pa.string())), False, None),
         )
     return read, _positions(pc.and_(column.is_valid(), read.is_null()))
+
+
+def _digits(column: pa.Array) -> pa.Array | None:
+    """A text column of nothing but whole numbers within 64 bits, else None."""
+    _, offsets, data = column.buffers()
+    if data is None:
+        return None
+    ends = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1]
+    text = np.frombuffer(data, np.uint8)[ends[0] : ends[-1]]
+    if not (((text >= ord("0")) & (text <= ord("9"))) | (text == ord("-"))).all():
+        return None  # Arrow would take a hexadecimal number, too
+    try:
+        return column.cast(pa.int64())
+    except pa.ArrowInvalid:
+        return None
 
 
 def _iso(contract: Contract) -> Cast:

@@ -2,13 +2,15 @@
 
 A record is one line: a quote that is still open at the line's end makes it `bad_row`, so that one
 stray quote costs one record and never the rest of the file. Lines without a quote or a lone
-carriage return are read as columns; every other line goes to the exact judgement. An empty field is
+carriage return are read as columns, a whole block at once where all of them are such; every other line
+goes to the exact judgement. An empty field is
 null, `""` is empty text.
 """
 
 import re
-from itertools import repeat
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
@@ -16,10 +18,14 @@ from msgspec.structs import replace
 
 from sojourn.pipeline import Field, Source
 from sojourn.reading import columns
-from sojourn.reading.block import Block, Judged, finish, unknown_values
+from sojourn.reading.block import Block, Judged, finish, is_utf8, unknown_values
 from sojourn.reading.judge import Contract, Reject, Value, coerce, dotted, first_reason
 
+_RETURN, _BREAK, _QUOTE = b'\r\n"'
+_SPACES = np.frombuffer(b" \t\n\r\v\f", np.uint8)
 _QUOTED = re.compile(r'"((?:[^"]|"")*)"')
+Bytes = npt.NDArray[np.uint8]
+Places = npt.NDArray[np.intp]
 _BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 
 
@@ -31,30 +37,35 @@ class CsvLines:
 
     def read(self, block: bytes, header: tuple[str, ...]) -> Block:
         """The events and rejects of *block*, whole lines with the columns of *header*."""
-        lines = block.split(b"\n")
-        if not lines[-1]:
-            lines.pop()
-        lines = [line.removesuffix(b"\r") for line in lines] if b"\r" in block else lines
-        wide = len(header) - 1
-        delimiter = self.contract.source.delimiter.encode()
-        ascii_only = block.isascii()
-        marks = [mark for mark in (b'"', b"\r") if mark in block]  # Arrow ends a line at each carriage return
-        plain = [
-            at
-            for at, commas in enumerate(map(bytes.count, lines, repeat(delimiter)))
-            if commas == wide
-            and (ascii_only or lines[at].isascii())
-            and not any(mark in lines[at] for mark in marks)
-            and len(lines[at]) <= self.contract.max_record
-        ]
-        blank = {at for at, line in enumerate(lines) if not line.strip()}
-        plain = [at for at in plain if at not in blank] if blank else plain
-        arrays, doubtful = self._columns([lines[at] for at in plain], header)
-        judged = Judged()
-        exact = set(range(len(lines))) - set(plain) - blank
-        for at in sorted(exact | {plain[row] for row in doubtful}):
-            judged.add(self.judge(lines[at], header), at + 1, lines[at])
-        return finish(arrays, doubtful, judged, len(blank), len(lines), self.contract.source)
+        whole = block if block.endswith(b"\n") or not block else block + b"\n"
+        text = np.frombuffer(whole, np.uint8)
+        ends = np.flatnonzero(text == _BREAK)
+        starts = np.concatenate(([0], ends + 1))[:-1]
+        odd = self._odd(text, starts, ends, len(header) - 1)
+        arrays, doubtful = self._columns(_without(whole, starts, ends, odd), header)
+        plain = np.delete(np.arange(len(ends)), odd)
+        judged, blank = Judged(), 0
+        for at in sorted([*odd.tolist(), *(plain[row] for row in doubtful)]):
+            line = whole[starts[at] : ends[at]].removesuffix(b"\r")
+            if line.strip():
+                judged.add(self.judge(line, header), int(at) + 1, line)
+            else:
+                blank += 1
+        return finish(arrays, doubtful, judged, blank, len(ends), self.contract.source)
+
+    def _odd(self, text: Bytes, starts: Places, ends: Places, wide: int) -> Places:
+        """The lines, by number, that are not plainly a record of so many fields: blank ones, and those with quotes."""
+        marks = np.flatnonzero(text == ord(self.contract.source.delimiter))
+        counts = np.diff(np.searchsorted(marks, ends), prepend=0)
+        is_odd = (counts != wide) | (ends - starts > self.contract.max_record) | np.isin(text[starts], _SPACES)
+        returns = np.flatnonzero(text == _RETURN)
+        lone = returns[text[returns + 1] != _BREAK]  # Arrow ends a line at each of them
+        for places in (np.flatnonzero(text == _QUOTE), lone):
+            is_odd[np.searchsorted(ends, places)] = True
+        if not is_utf8(text.tobytes()):
+            for line in np.unique(np.searchsorted(ends, np.flatnonzero(text >= 0x80))):
+                is_odd[line] |= not is_utf8(text[starts[line] : ends[line]].tobytes())
+        return np.flatnonzero(is_odd)
 
     def judge(self, line: bytes, header: tuple[str, ...]) -> tuple[Value, ...] | Reject:
         """The record's values in declared order, or why it is refused."""
@@ -80,12 +91,13 @@ class CsvLines:
             return Reject("bad_type", path, cell) if known is None else known
         return coerce(cell, declared, path, self.contract)
 
-    def _columns(self, lines: list[bytes], header: tuple[str, ...]) -> tuple[list[pa.Array], set[int]]:
+    def _columns(self, lines: bytes, header: tuple[str, ...]) -> tuple[list[pa.Array], set[int]]:
         cells = self._cells(lines, header)
+        count = len(cells[header[0]])
         arrays: list[pa.Array] = []
         doubtful: set[int] = set()
         for _, declared, keys in self.contract.fields:
-            column = cells[keys[0]] if keys[0] in cells else pa.nulls(len(lines), pa.string())
+            column = cells[keys[0]] if keys[0] in cells else pa.nulls(count, pa.string())
             array, doubts = self._column(column, declared)
             if declared.required and column.null_count:
                 doubts |= set(pc.indices_nonzero(column.is_null()).to_pylist())
@@ -102,11 +114,11 @@ class CsvLines:
             case kind:
                 return columns.from_text(column, kind)
 
-    def _cells(self, lines: list[bytes], header: tuple[str, ...]) -> dict[str, pa.Array]:
+    def _cells(self, lines: bytes, header: tuple[str, ...]) -> dict[str, pa.Array]:
         if not lines:
             return {name: pa.array([], pa.string()) for name in header}
         table = arrow_csv.read_csv(
-            pa.BufferReader(b"\n".join(lines) + b"\n"),
+            pa.BufferReader(lines),
             read_options=arrow_csv.ReadOptions(column_names=list(header), use_threads=False, block_size=1 << 30),
             parse_options=arrow_csv.ParseOptions(
                 delimiter=self.contract.source.delimiter, quote_char=False, ignore_empty_lines=False
@@ -116,6 +128,14 @@ class CsvLines:
             ),
         )
         return {name: table[name].combine_chunks() for name in header}
+
+
+def _without(text: bytes, starts: Places, ends: Places, odd: Places) -> bytes:
+    """The lines of *text* but for the *odd* ones."""
+    if not len(odd):
+        return text
+    froms, untils = [0, *(ends[odd] + 1).tolist()], [*starts[odd].tolist(), len(text)]
+    return b"".join(text[start:end] for start, end in zip(froms, untils, strict=True))
 
 
 def split(text: str, delimiter: str) -> list[str | None] | None:
@@ -145,4 +165,8 @@ def header_of(line: bytes, source: Source) -> tuple[tuple[str, ...], bool]:
     cells = tuple((cell or "").strip() for cell in split(text, source.delimiter) or ())
     if not source.columns:
         return cells, True
-    return source.columns, [cell.lower() for cell in cells] == [name.lower() for name in source.columns]
+    spelled = {name.lower(): name for name in source.columns}
+    named = tuple(spelled.get(cell.lower(), cell) for cell in cells)
+    wanted = {declared.keys("csv")[0] for declared in source.fields.values() if declared.required}
+    is_header = named == source.columns or (bool(wanted) and wanted <= set(named))
+    return (named, True) if is_header else (source.columns, False)

@@ -1,12 +1,16 @@
 """What a command's SOURCE arguments name: files, directories, globs, pipes and standard input."""
 
 import glob
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from msgspec.structs import replace
+
 from sojourn.errors import SojournError, UsageError
+from sojourn.pipeline import Source
 from sojourn.reading.unpacking import is_packed
 
 _SUFFIXES = {
@@ -16,9 +20,17 @@ _SUFFIXES = {
 }
 
 
+_FORMATS = {
+    **dict.fromkeys((".json", ".jsonl", ".ndjson"), "jsonl"),
+    **dict.fromkeys((".csv", ".tsv"), "csv"),
+    ".parquet": "parquet",
+}
+"""Endings that leave no doubt about what a file holds."""
+
+
 @dataclass(frozen=True)
 class Input:
-    """One file, or standard input (`path` is None). *name* is how the person named it.
+    """One file, or standard input (`path` is None). *name* is how the person named it, *source* what it is read as.
 
     *is_pipe*: it can be read only once and from its beginning, as `/dev/stdin` and `<(command)` can.
     """
@@ -29,6 +41,7 @@ class Input:
     inode: int = 0
     is_compressed: bool = False
     is_pipe: bool = False
+    source: str = "events"
 
     @property
     def is_stream(self) -> bool:
@@ -36,8 +49,8 @@ class Input:
         return self.path is None or self.is_compressed or self.is_pipe
 
 
-def resolve(arguments: list[str], source_format: str) -> list[Input]:
-    """The inputs that the command's SOURCE arguments name, each file once, in order."""
+def resolve(arguments: list[str], source_format: str, source: str = "events") -> list[Input]:
+    """The inputs of one *source* that the command's SOURCE arguments name, each file once, in order."""
     paths: dict[str, str] = {}
     stdin = False
     for argument in arguments:
@@ -46,8 +59,23 @@ def resolve(arguments: list[str], source_format: str) -> list[Input]:
             continue
         for path in _expand(argument, source_format):
             paths.setdefault(os.path.realpath(path), path)
-    inputs = [_input(path) for path in paths.values()]
-    return [*inputs, Input("-", None)] if stdin else inputs
+    inputs = [_input(path, source) for path in paths.values()]
+    return [*inputs, Input("-", None, source=source)] if stdin else inputs
+
+
+def as_given(source: Source, inputs: list[Input]) -> Source:
+    """The contract of *source* for the format of its *inputs*: what their names end with, or else its own."""
+    endings = {_ending(Path(given.path)) if given.path else "" for given in inputs}
+    found = {_FORMATS.get(ending, source.format) for ending in endings} or {source.format}
+    if len(found) > 1:
+        raise UsageError(
+            "mixed_formats",
+            f"the files are of several formats ({', '.join(sorted(found))}); run them one format at a time",
+        )
+    if source.schema is not None and found != {"jsonl"}:
+        raise UsageError("schema_format", f"the pipeline's JSON Schema judges JSON lines, not {found.pop()}")
+    tabs = endings == {".tsv"} and source.delimiter == ","
+    return replace(source, format=found.pop(), delimiter="\t" if tabs else source.delimiter)
 
 
 def open_input(path: str, name: str) -> BinaryIO:
@@ -67,7 +95,8 @@ def _expand(argument: str, source_format: str) -> list[str]:
     if path.is_dir():
         files = [file for file in path.rglob("*") if _is_data(file, source_format, path)]
         homes = {folder for folder in {above for file in files for above in file.parents} if _is_home(folder)}
-        found = sorted(str(file) for file in files if homes.isdisjoint(file.parents))
+        exports = {file for folder in {file.parent for file in files} for file in _exported(folder)}
+        found = sorted(str(file) for file in files if homes.isdisjoint(file.parents) and file not in exports)
         if not found:
             kinds = ", ".join(sorted(_SUFFIXES[source_format]))
             raise UsageError(
@@ -86,9 +115,14 @@ def _expand(argument: str, source_format: str) -> list[str]:
 
 
 def _is_data(file: Path, source_format: str, folder: Path) -> bool:
-    suffixes = [suffix.lower() for suffix in file.suffixes if suffix.lower() not in (".gz", ".zst")]
     hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
-    return file.is_file() and not hidden and bool(suffixes) and suffixes[-1] in _SUFFIXES[source_format]
+    return file.is_file() and not hidden and _ending(file) in _SUFFIXES[source_format]
+
+
+def _ending(file: Path) -> str:
+    """What *file*'s name ends with, without that of its packing."""
+    endings = [suffix.lower() for suffix in file.suffixes if suffix.lower() not in (".gz", ".zst")]
+    return endings[-1] if endings else ""
 
 
 def _is_home(folder: Path) -> bool:
@@ -96,10 +130,22 @@ def _is_home(folder: Path) -> bool:
     return (folder / "lock").is_file() and any((folder / name).is_file() for name in ("catalog.json", "home.id"))
 
 
-def _input(path: str) -> Input:
+def _exported(folder: Path) -> set[Path]:
+    """The files in *folder* that a run of ours wrote there: they are results, not records."""
+    try:
+        manifest = json.loads((folder / "manifest.json").read_bytes())
+        names = [entry["file"] for entry in manifest["tables"].values()]
+        return (
+            {folder / name for name in [*names, "quarantine.jsonl", "manifest.json"]} if manifest["run_id"] else set()
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return set()
+
+
+def _input(path: str, source: str) -> Input:
     if not Path(path).is_file():
-        return Input(path, path, is_pipe=True)
+        return Input(path, path, is_pipe=True, source=source)
     with open_input(path, path) as file:
         status = os.fstat(file.fileno())
         magic = file.read(4)
-    return Input(path, path, status.st_size, status.st_ino, is_packed(magic))
+    return Input(path, path, status.st_size, status.st_ino, is_packed(magic), source=source)

@@ -3,7 +3,6 @@
 The decoder takes whole blocks; a line that it refuses or doubts goes to `reading.judge` alone.
 """
 
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import compress
@@ -18,7 +17,7 @@ import pyarrow as pa
 from sojourn import times
 from sojourn.pipeline import Field, Source
 from sojourn.reading import columns
-from sojourn.reading.block import Block, Judged, field_schema, finish, unknown_values
+from sojourn.reading.block import Block, Judged, field_schema, finish, is_utf8, unknown_values
 from sojourn.reading.judge import MAX_DEPTH, Contract, judge
 
 Bytes = npt.NDArray[np.uint8]
@@ -88,7 +87,7 @@ class JsonLines:
         The decoder takes line breaks for any white space. But no object goes on from a line that ends with
         a brace to one that begins with a brace; so with as many objects as lines, each line holds one.
         """
-        if self.decoder is None or not _is_utf8(chunk):
+        if self.decoder is None or not is_utf8(chunk):
             return None
         try:
             decoded: list[Any] = self.decoder.decode_lines(chunk)
@@ -99,11 +98,11 @@ class JsonLines:
     def _one_by_one(self, chunk: bytes, count: int, longest: int, rows: _Rows) -> None:
         """Decode line by line; lines that fail, or that the decoder would let pass, are doubtful."""
         decode = None if self.decoder is None else self.decoder.decode
-        is_utf8 = _is_utf8(chunk)
+        is_whole = is_utf8(chunk)
         for at, line in enumerate(chunk.split(b"\n")[:count], rows.lines):
             if not line.strip():
                 rows.blank += 1
-            elif decode is None or (len(line) > longest and self._is_suspect(line)) or not (is_utf8 or _is_utf8(line)):
+            elif decode is None or (len(line) > longest and self._is_suspect(line)) or not (is_whole or is_utf8(line)):
                 rows.doubtful.append(at)
             else:
                 try:
@@ -268,14 +267,3 @@ def _is_plain(text: Bytes, breaks: npt.NDArray[np.intp], longest: int) -> bool:
     ends = text[breaks - 1]
     ends = np.where(ends == _RETURN, text[breaks - 2], ends)
     return bool((ends == _CLOSES).all() and (text[breaks[:-1] + 1] == _OPENS).all())
-
-
-def _is_utf8(text: bytes) -> bool:
-    if text.isascii():
-        return True
-    offsets = pa.py_buffer(struct.pack("=ii", 0, len(text)))
-    try:  # unlike decoding this makes no copy
-        pa.Array.from_buffers(pa.string(), 1, [None, offsets, pa.py_buffer(text)]).validate(full=True)
-    except pa.ArrowInvalid:
-        return False
-    return True

@@ -53,11 +53,32 @@ class Part:
     digests: bytes
 
 
+@dataclass(frozen=True)
+class Landing:
+    """What every task of one source is read with: its *name* and contract, and the folder to write to.
+
+    Events after *until* (epoch microseconds) are dropped.
+    """
+
+    name: str
+    source: Source
+    folder: Path
+    until: int | None = None
+
+    def event_file(self, number: int) -> Path:
+        """The file with the events of task *number*."""
+        return self.folder / f"{self.name}-{number:06d}.parquet"
+
+    def reject_file(self, number: int) -> Path:
+        """The file with the rejects of task *number*."""
+        return self.folder / f"rejects-{self.name}-{number:06d}.parquet"
+
+
 @dataclass
 class Landed:
-    """All parts of a run's inputs in the order of the content, and the folder they lie in."""
+    """All parts of one source's inputs in the order of the content, and where they lie."""
 
-    folder: Path
+    landing: Landing
     inputs: list[Input]
     parts: list[Part] = field(default_factory=list)
 
@@ -84,8 +105,9 @@ class Landed:
         return before
 
 
-def land(inputs: list[Input], source: Source, folder: Path, *, progress: Callable[[int], None]) -> Landed:
-    """Read *inputs* into Parquet files in *folder*; *progress* is told the bytes as they are done."""
+def land(inputs: list[Input], landing: Landing, *, progress: Callable[[int], None]) -> Landed:
+    """Read *inputs* into Parquet files; *progress* is told the bytes as they are done."""
+    source = landing.source
     workers = max(1, os.cpu_count() or 1)
     todo: Iterator[Task]
     if source.format == "parquet":
@@ -96,14 +118,14 @@ def land(inputs: list[Input], source: Source, folder: Path, *, progress: Callabl
         for given in inputs:
             refuse_documents(given)
         todo = _no_documents(tasks(inputs, workers))
-    landed = Landed(folder, inputs)
-    folder.mkdir(parents=True, exist_ok=True)
+    landed = Landed(landing, inputs)
+    landing.folder.mkdir(parents=True, exist_ok=True)
     first = list(islice(todo, 2))
     if len(first) < 2:
-        _begin(source, folder)
+        _begin(landing)
         results: Iterator[Part] = map(read_task, first)
     else:
-        results = _in_processes(chain(first, todo), source, folder, workers)
+        results = _in_processes(chain(first, todo), landing, workers)
     for part in results:
         landed.parts.append(part)
         progress(part.bytes_in)
@@ -111,22 +133,12 @@ def land(inputs: list[Input], source: Source, folder: Path, *, progress: Callabl
     return landed
 
 
-def event_file(number: int) -> str:
-    """The name of the file with the events of task *number*."""
-    return f"part-{number:06d}.parquet"
-
-
-def reject_file(number: int) -> str:
-    """The name of the file with the rejects of task *number*."""
-    return f"rejects-{number:06d}.parquet"
-
-
 def read_task(task: Task) -> Part:
     """Read one task in this process, which `_begin` has made ready."""
     ledger, lines, rows, rejects = Ledger(), 0, 0, 0
     digests = bytearray(task.digests)
-    events = _Writer(_folder / event_file(task.number), "lz4", lambda table: derive(table, _reader.contract.source))
-    refused = _Writer(_folder / reject_file(task.number), "zstd")
+    events = _Writer(_landing.event_file(task.number), "lz4", lambda table: derive(table, _landing.source))
+    refused = _Writer(_landing.reject_file(task.number), "zstd")
     for fresh, skipped, read in _blocks(task):
         digests += fresh
         lines += skipped
@@ -135,14 +147,25 @@ def read_task(task: Task) -> Part:
         if read.rejects.num_rows:
             moved = pc.add(read.rejects["line"], lines)
             refused.write(read.rejects.set_column(0, "line", moved))
-        events.write(read.events)
+        kept = _observed(read)
+        events.write(kept)
         ledger.add(read.ledger)
         lines += read.lines
-        rows += read.events.num_rows
+        rows += kept.num_rows
         rejects += read.rejects.num_rows
     events.close()
     refused.close()
     return Part(task.number, task.input_number, task.bytes_in, ledger, lines, rows, rejects, bytes(digests))
+
+
+def _observed(read: Block) -> pa.Table:
+    """The events of a block without those after the end of observation, which its ledger counts."""
+    if _landing.until is None:
+        return read.events
+    kept = read.events.filter(pc.less_equal(read.events["occurred_at"], _landing.until))
+    if kept.num_rows < read.events.num_rows:
+        read.ledger.dropped["after_until"] += read.events.num_rows - kept.num_rows
+    return kept
 
 
 class _Writer:
@@ -186,23 +209,23 @@ class _Writer:
 Reader = JsonLines | CsvLines | ParquetRows
 _READERS: dict[str, type[Reader]] = {"jsonl": JsonLines, "csv": CsvLines, "parquet": ParquetRows}
 _reader: Reader
-_folder: Path
+_landing: Landing
 
 
-def _begin(source: Source, folder: Path) -> None:
+def _begin(landing: Landing) -> None:
     """Make this process ready to read tasks: one contract, one folder."""
-    global _reader, _folder  # noqa: PLW0603 - a pool's initializer has no other place to put it
-    _reader = _READERS[source.format](source)
-    _folder = folder
+    global _reader, _landing  # noqa: PLW0603 - a pool's initializer has no other place to put it
+    _reader = _READERS[landing.source.format](landing.source)
+    _landing = landing
 
 
-def _begin_process(source: Source, folder: Path) -> None:
+def _begin_process(landing: Landing) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all of us: the run alone answers it
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     Thread(target=_end_with_parent, daemon=True).start()
     gc.disable()  # decoded records hold no cycles; looking for some doubles the time
     pa.set_cpu_count(1)
-    _begin(source, folder)
+    _begin(landing)
 
 
 def _end_with_parent() -> None:
@@ -213,11 +236,11 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _in_processes(todo: Iterator[Task], source: Source, folder: Path, workers: int) -> Iterator[Part]:
+def _in_processes(todo: Iterator[Task], landing: Landing, workers: int) -> Iterator[Part]:
     """Parts as they are done. At most two tasks a process are under way, so that streams are not read ahead."""
     method = "fork" if sys.platform == "linux" else "spawn"
     context = multiprocessing.get_context(method)
-    with ProcessPoolExecutor(workers, context, _begin_process, (source, folder)) as pool:
+    with ProcessPoolExecutor(workers, context, _begin_process, (landing,)) as pool:
         under_way: set[Future[Part]] = {pool.submit(read_task, task) for task in islice(todo, workers * 2)}
         try:
             while under_way:

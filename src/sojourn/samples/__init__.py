@@ -1,10 +1,11 @@
 """Seeded sample data for every pipeline: the demo, the tests and the benchmarks share it.
 
-    python -m sojourn.samples {webshop,activity,pageviews} --lines N --seed S [--clean] [-o FILE]
+    python -m sojourn.samples {webshop,activity,pageviews,devices} --lines N --seed S [--clean] [-o FILE]
 
 The same pipeline, seed and number of lines give the same bytes. The site, its visitors and their ways are
 invented. `write` tells what it spoiled, by the reason that a run has to give (semantics 1.2), so that a
-ledger can be checked against it.
+ledger can be checked against it. Devices come with a second file, the list of servers: for `FILE.csv` it is
+`FILE-servers.csv`; standard output gets the events alone.
 """
 
 from collections import Counter
@@ -16,7 +17,7 @@ from random import Random
 from tempfile import TemporaryFile
 from typing import BinaryIO
 
-from sojourn.samples import activity, pageviews, webshop
+from sojourn.samples import activity, devices, pageviews, webshop
 from sojourn.samples.chance import Rnd
 from sojourn.samples.trouble import Shape, plan, spoiled
 
@@ -25,6 +26,7 @@ SHAPES: dict[str, Shape] = {
     "webshop": webshop.SHAPE,
     "activity": activity.SHAPE,
     "pageviews": pageviews.SHAPE,
+    "devices": devices.SHAPE,
 }
 PIPELINES = tuple(SHAPES)
 
@@ -32,11 +34,11 @@ PIPELINES = tuple(SHAPES)
 def stream(
     pipeline: str, out: BinaryIO, *, lines: int, seed: int, dirty: bool = True, folder: Path | None = None
 ) -> dict[str, int]:
-    """Write *lines* lines to *out*; large files are shuffled in *folder*. Gives what `write` gives."""
+    """Write *lines* lines of events to *out*; large files are shuffled in *folder*. Gives what `write` gives."""
     shape, rng, done = SHAPES[pipeline], Random(f"{pipeline} {seed}"), Counter[str]()
     todo = plan(Random(f"trouble {seed}"), shape, lines) if dirty else []
     records = islice(spoiled(shape.records(rng.random, lines), todo, shape.whole, done), lines)
-    if shape.has_id:
+    if shape.is_shuffled:
         chunks = _shuffled(records, lines, Random(f"order {seed}").random, folder)
     else:
         chunks = map(_encode, _blocks(records, 10_000))
@@ -49,10 +51,20 @@ def write(pipeline: str, path: Path, *, lines: int, seed: int, dirty: bool = Tru
 
     Gives the trouble in it, counted as the ledger of a first run has to count it: reasons of quarantine,
     `blank`, `duplicate`, and `conflicting` (of the duplicates, those with another time).
-    Kinds that do not occur are left out. Without *dirty* there is no trouble.
+    Kinds that do not occur are left out. Without *dirty* there is no trouble. A pipeline with a second source
+    gets its file too, see `sources`.
     """
+    if (beside := SHAPES[pipeline].beside) is not None:
+        name, records = beside
+        sources(pipeline, path)[name].write_text("".join(records()), encoding="utf-8")
     with path.open("wb") as out:
         return stream(pipeline, out, lines=lines, seed=seed, dirty=dirty, folder=path.parent)
+
+
+def sources(pipeline: str, path: Path) -> dict[str, Path]:
+    """The files that `write` makes for *path*, by the source that each is for."""
+    beside = SHAPES[pipeline].beside
+    return {"events": path} | ({beside[0]: path.with_name(f"{path.stem}-{beside[0]}.csv")} if beside else {})
 
 
 def _blocks(records: Iterator[str], size: int) -> Iterator[list[str]]:

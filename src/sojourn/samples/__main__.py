@@ -16,7 +16,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--lines", type=int, default=20_000, help="how many lines (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="another seed, other data (default: %(default)s)")
     parser.add_argument("--clean", action="store_true", help="no broken lines, no duplicates")
-    parser.add_argument("-o", dest="out", type=Path, help="the file to write (default: standard output)")
+    parser.add_argument(
+        "-o",
+        dest="out",
+        type=Path,
+        help="the file to write, for devices also a list of servers beside it (default: events to standard output)",
+    )
     chosen = parser.parse_args(arguments)
     if chosen.lines < 0:
         parser.error("--lines must be 0 or more")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import count
 
 from sojourn.samples.chance import HOST, MINUTE, PAUSES, SECOND, SITE, VISITS, Rnd, moment_of, pick, split
-from sojourn.samples.trouble import Shape
+from sojourn.samples.trouble import Shape, breakages_in_json
 
 # The several ways in which people write an address.
 FRONTS = (SITE,) * 53 + (
@@ -50,10 +50,10 @@ def _activity(rnd: Rnd, lines: int) -> Iterator[str]:
 
 SHAPE = Shape(
     records=_activity,
+    breakages=breakages_in_json(
+        required=("event_id", "action"), number="id", text="url", bad_time="31/04/2022 07:38:46"
+    ),
+    is_shuffled=True,
     has_id=True,
-    required=("event_id", "action"),
-    number="id",
-    text="url",
-    bad_time="31/04/2022 07:38:46",
     whole='"id": ',
 )

@@ -13,7 +13,7 @@ HOST = "www.tidepool.example"
 SITE = f"https://{HOST}"
 BUSY = (1, 1, 1, 1, 1, 1, 2, 3, 4, 5, 6, 6, 7, 6, 5, 5, 5, 6, 7, 9, 10, 9, 6, 3)  # each hour, UTC
 HOURS = tuple(hour for hour, weight in enumerate(BUSY) for _ in range(weight))
-DATES = tuple(str(date(2022, 4, 1) + timedelta(days)) for days in range(400))
+DATES = tuple(str(date(2022, 4, 1) + timedelta(days)) for days in range(800))
 CLOCK = tuple(f"{hour:02}:{minute:02}:" for hour in range(24) for minute in range(60))
 
 WARES = ("boots", "raincoats", "nets", "lanterns", "ropes", "compasses", "kayaks", "wool", "shells", "sails")

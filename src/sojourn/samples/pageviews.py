@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from sojourn.samples.chance import BUSY, DAY, HOUR, SECOND, WARES, Rnd, pick, split
-from sojourn.samples.trouble import Shape
+from sojourn.samples.trouble import Shape, breakages_in_json
 
 # How long the pauses of the whole site are in each hour.
 PACES = tuple(sum(BUSY) / 24 / weight for weight in BUSY)
@@ -57,10 +57,8 @@ def _view(rnd: Rnd, at: int, session: str, user: int, between: str, *, last: boo
 
 SHAPE = Shape(
     records=_pageviews,
-    has_id=False,
-    required=("sessionId", "url"),
-    number="userId",
-    text="url",
-    bad_time="2022-04-28T24:00:00",
-    whole="",
+    breakages=breakages_in_json(
+        required=("sessionId", "url"), number="userId", text="url", bad_time="2022-04-28T24:00:00"
+    ),
+    is_shuffled=False,
 )

@@ -18,12 +18,11 @@ class Shape(NamedTuple):
     """How a pipeline's records are made, and where they can be hurt."""
 
     records: Callable[[Rnd, int], Iterator[str]]
-    has_id: bool  # then records arrive in any order, and a copy may differ
-    required: tuple[str, str]  # names of text fields that a record must have
-    number: str  # the name of a field that holds a number
-    text: str  # the name of a field that holds free text
-    bad_time: str
-    whole: str  # a text that a record must hold to be taken for trouble
+    breakages: list[tuple[str, Edit]]  # kinds of broken lines, with the reason that each has to get
+    is_shuffled: bool  # whether records arrive in any order
+    has_id: bool = False  # then a copy may differ
+    whole: str = ""  # a text that a record must hold to be taken for trouble
+    beside: tuple[str, Callable[[], Iterator[str]]] | None = None  # a second file: the name of its source, its lines
 
 
 def _put(field: str, value: str) -> Edit:
@@ -36,20 +35,24 @@ def _swap(old: str, new: str) -> Edit:
     return lambda line, _: line.replace(old, new, 1)
 
 
-def _breakages(shape: Shape) -> list[tuple[str, Edit]]:
-    """Kinds of broken lines with the reason that each has to get; the first seven show every reason."""
-    one, two = shape.required
+def breakages_in_json(*, required: tuple[str, str], number: str, text: str, bad_time: str) -> list[tuple[str, Edit]]:
+    """Broken lines of JSON; the first seven show every reason.
+
+    *required* are the names of text fields that a record must have, *number* and *text* those of a field that
+    holds a number and of one that holds free text.
+    """
+    one, two = required
     deep = "[" * 200 + "]" * 200
     return [
         ("invalid_json", lambda line, _: line[: len(line) * 2 // 3] + "\n"),  # cut off
         ("missing_field", _swap('"timestamp":', '"time":')),
-        ("bad_time", _put("timestamp", f'"{shape.bad_time}"')),
-        ("invalid_utf8", _swap(f'"{shape.text}": "', f'"{shape.text}": "Caf\udce9 ')),  # Latin-1
+        ("bad_time", _put("timestamp", f'"{bad_time}"')),
+        ("invalid_utf8", _swap(f'"{text}": "', f'"{text}": "Caf\udce9 ')),  # Latin-1
         ("bad_type", _put(two, f'{{"name": "{two}"}}')),
         ("not_an_object", lambda _line, _: '["page_view", 17]\n'),
         ("too_large", lambda line, _: f'{{"deep": {deep}, {line[1:]}'),
         ("invalid_json", lambda line, before: before[:-1] + line),  # glued
-        ("invalid_json", _put(shape.number, "NaN")),
+        ("invalid_json", _put(number, "NaN")),
         ("missing_field", _swap(f'"{one}":', f'"_{one}":')),
         ("bad_time", _put("timestamp", '"yesterday"')),
         ("invalid_json", lambda _line, _: "ERROR worker 7: upstream timed out (110)\n"),
@@ -60,7 +63,43 @@ def _breakages(shape: Shape) -> list[tuple[str, Edit]]:
         ("invalid_json", lambda line, _: line[:-2] + ",}\n"),
         ("not_an_object", lambda _line, _: "null\n"),
         ("missing_field", lambda _line, _: "{}\n"),
-        ("invalid_json", _put(shape.number, "-Infinity")),
+        ("invalid_json", _put(number, "-Infinity")),
+    ]
+
+
+def _cell(number: int, value: str) -> Edit:
+    """Write something else into a cell of a CSV row."""
+
+    def edited(line: str, _before: str) -> str:
+        cells = line[:-1].split(",")
+        return ",".join([*cells[:number], value, *cells[number + 1 :]]) + "\n"
+
+    return edited
+
+
+def breakages_in_rows() -> list[tuple[str, Edit]]:
+    """Broken CSV rows of a time, three integers and a boolean; the first five show every reason."""
+    return [
+        ("bad_row", lambda line, _: line[: len(line) // 2] + "\n"),  # cut off
+        ("missing_field", _cell(2, "")),
+        ("bad_time", _cell(0, "2022-04-31 07:38:46.290271")),
+        ("invalid_utf8", _cell(1, "Caf\udce9")),  # Latin-1
+        ("bad_type", _cell(4, "online")),
+        ("bad_row", lambda line, before: before[:-1] + line),  # glued
+        ("bad_type", _cell(1, "NaN")),
+        ("missing_field", _cell(0, "")),
+        ("bad_time", _cell(0, "yesterday")),
+        ("bad_row", lambda _line, _: "ERROR worker 7: upstream timed out (110)\n"),
+        ("bad_row", lambda line, _: line[:-1] + ",\n"),
+        ("bad_type", _cell(3, "17.0")),
+        ("bad_time", lambda line, _: "\0" * 64 + line),  # a crash of the file system
+        ("missing_field", lambda _line, _: ",,,,\n"),
+        ("bad_type", _cell(2, "1e3")),
+        ("bad_type", _cell(4, "2")),
+        ("bad_row", lambda line, _: line.replace(",", ";")),
+        ("bad_time", _cell(0, "28.04.2022 07:38")),
+        ("bad_type", _cell(1, "9223372036854775808")),  # one more than 64 bits hold
+        ("bad_row", lambda line, _: '"' + line),  # a quote that is never closed
     ]
 
 
@@ -71,7 +110,7 @@ def _later(line: str, _before: str) -> str:
 
 def plan(rng: Random, shape: Shape, lines: int) -> list[tuple[int, str, Edit]]:
     """Where to do what: broken lines, copies of records (one in ten differs from its record), blank lines."""
-    few, kinds = min(24, lines // 20), _breakages(shape)
+    few, kinds = min(24, lines // 20), shape.breakages
     todo = [kinds[number % len(kinds)] for number in range(max(round(lines * BROKEN), few))]
     todo += [
         ("conflicting", _later) if shape.has_id and number % 10 == 0 else ("duplicate", lambda line, _: line)

@@ -5,7 +5,7 @@ from itertools import count
 
 from sojourn.samples import chance
 from sojourn.samples.chance import HOUR, MINUTE, SECOND, SITE, WARES, Rnd, pick
-from sojourn.samples.trouble import Shape
+from sojourn.samples.trouble import Shape, breakages_in_json
 
 AGENTS = tuple(
     f"Mozilla/5.0 ({system}) {engine}"
@@ -113,10 +113,10 @@ def _detail(rnd: Rnd, kind: str) -> str:
 
 SHAPE = Shape(
     records=_webshop,
+    breakages=breakages_in_json(
+        required=("id", "type"), number="id", text="user-agent", bad_time="2022-04-31T07:38:46.290271"
+    ),
+    is_shuffled=True,
     has_id=True,
-    required=("id", "type"),
-    number="id",
-    text="user-agent",
-    bad_time="2022-04-31T07:38:46.290271",
     whole='"customer-id": 1',
 )

@@ -34,6 +34,7 @@ _TYPES = {
     "VARCHAR": 'text collate "C"',  # in the order of its bytes everywhere, also where a metric or a person sorts
     "TIMESTAMP": "timestamptz",
     "BLOB": "bytea",
+    "DATE": "date",
 }
 _OWN = {pa.int64(): "BIGINT", pa.float64(): "DOUBLE", pa.string(): "VARCHAR", pa.binary(): "BLOB"}
 

@@ -79,9 +79,13 @@ def transitions(events: ir.Table, pipeline: Pipeline) -> ir.Table:
     )
 
 
+def on_the_clock(instant: ir.Value, zone: str) -> ir.Value:
+    """Epoch microseconds as microseconds of the local time in *zone*."""
+    return instant if zone == "UTC" else epoch_us(timezone(zone, make_timestamptz(instant)))
+
+
 def _hour(occurred_at: ir.Value, zone: str) -> ir.Value:
     """The hour's start on the clock of *zone*, in seconds; an hour that comes twice is one."""
-    if zone != "UTC":
-        occurred_at = epoch_us(timezone(zone, make_timestamptz(occurred_at)))
-    within = (occurred_at % _HOUR + _HOUR) % _HOUR
-    return ((occurred_at - within) / 1_000_000).cast("int64")
+    local = on_the_clock(occurred_at, zone)
+    within = (local % _HOUR + _HOUR) % _HOUR
+    return ((local - within) / 1_000_000).cast("int64")

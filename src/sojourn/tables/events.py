@@ -51,17 +51,9 @@ def duplicates(parts: ir.Table, repeats: ir.Table, pipeline: Pipeline) -> ir.Tab
     """
     keys = identity(pipeline)
     fields = list(pipeline.events.fields)
-    several = parts.semi_join(repeats, _same(parts, repeats, keys))
-    ranked = _ranked(several, pipeline, ["_part"])
-    whole = ibis.window(group_by=[ranked[key] for key in keys])
-    old_place = ibis.ifelse(ranked["_is_new"], None, ranked["_place"])
-    new_place = ibis.ifelse(ranked["_is_new"], ranked["_place"], None)
-    ranked = ranked.mutate(_first_old=old_place.min().over(whole), _first_new=new_place.min().over(whole))
-    ranked = ranked.mutate(
-        _is_duplicate=ranked["_is_new"] & (ranked["_first_old"].notnull() | (ranked["_place"] != ranked["_first_new"])),
-        # a duplicate is compared with the event that is kept; one that wins with the event it replaces
-        _rival=ibis.ifelse(ranked["_place"] == 0, ranked["_first_old"], 0),
-    )
+    ranked = _judged(parts, repeats, pipeline)
+    # a duplicate is compared with the event that is kept; one that wins with the event it replaces
+    ranked = ranked.mutate(_rival=ibis.ifelse(ranked["_place"] == 0, ranked["_first_old"], 0))
     rivals = ranked.select(
         *[ranked[key].name(f"_key_{key}") for key in keys],
         *[ranked[name].name(f"_rival_{name}") for name in fields],
@@ -72,6 +64,31 @@ def duplicates(parts: ir.Table, repeats: ir.Table, pipeline: Pipeline) -> ir.Tab
     paired = paired.inner_join(rivals, [*same_identity, paired["_rival"] == rivals["_place_of_rival"]])
     differs = ibis.or_(*[~paired[name].identical_to(paired[f"_rival_{name}"]) for name in fields])
     return paired.group_by("_part").aggregate(duplicate=paired.count(), conflicting=differs.cast("int64").sum())
+
+
+def accepted(parts: ir.Table, chosen: ir.Table, repeats: ir.Table, pipeline: Pipeline) -> ir.Table:
+    """Of the *chosen* among *parts* the new records that count as accepted: the pipeline's fields and `_part`."""
+    columns = [*pipeline.events.fields, "_part"]
+    keys = identity(pipeline)
+    new = chosen.filter(chosen["_is_new"])
+    if not keys:
+        return new.select(columns)
+    single = new.anti_join(repeats, _same(new, repeats, keys)).select(columns)
+    judged = _judged(parts, repeats, pipeline)
+    return single.union(judged.filter(judged["_is_new"] & ~judged["_is_duplicate"]).select(columns))
+
+
+def _judged(parts: ir.Table, repeats: ir.Table, pipeline: Pipeline) -> ir.Table:
+    """Records whose identity others have too, with `_place`, `_first_old` and whether each `_is_duplicate`."""
+    keys = identity(pipeline)
+    several = parts.semi_join(repeats, _same(parts, repeats, keys))
+    ranked = _ranked(several, pipeline, ["_part"])
+    whole = ibis.window(group_by=[ranked[key] for key in keys])
+    old_place = ibis.ifelse(ranked["_is_new"], None, ranked["_place"])
+    new_place = ibis.ifelse(ranked["_is_new"], ranked["_place"], None)
+    ranked = ranked.mutate(_first_old=old_place.min().over(whole), _first_new=new_place.min().over(whole))
+    is_duplicate = ranked["_first_old"].notnull() | (ranked["_place"] != ranked["_first_new"])
+    return ranked.mutate(_is_duplicate=ranked["_is_new"] & is_duplicate)
 
 
 def _same(left: ir.Table, right: ir.Table, keys: list[str]) -> list[ir.Value]:

@@ -5,44 +5,95 @@ from collections.abc import Callable
 import ibis
 import ibis.expr.types as ir
 
-from sojourn.pipeline import Pipeline
-from sojourn.tables import activity, pages, sessions
+from sojourn.pipeline import Pipeline, Source
+from sojourn.tables import activity, fleet, pages, presence, sessions
 from sojourn.tables import events as event_tables
 
 _TYPES = {"text": "string", "integer": "int64", "number": "float64", "boolean": "boolean", "time": "int64"}
+_INSTANTS = {"started_at", "ended_at", "time_stamp"}
+_NEW = {"_part": "int64", "_is_new": "boolean"}
 
-
-_BUILDERS: dict[str, Callable[[ir.Table, Pipeline], ir.Table]] = {
+Build = Callable[[ir.Table, Pipeline], ir.Table]
+_OF_EVENTS: dict[str, Build] = {
     "sessions": sessions.sessions,
     "user_activity": activity.user_activity,
     "hourly_activity": activity.hourly_activity,
     "transitions": activity.transitions,
     "pages": pages.pages,
 }
+"""Published tables that are made from events alone."""
 
 
 def compile_plan(pipeline: Pipeline, dialect: str = "duckdb") -> dict[str, str]:
-    """SQL by name: `repeated`, `events`, `duplicates`, then the published tables in order.
+    """SQL by name, in the order to execute it; each step reads the ones before it by their names.
 
-    It reads the relations `landed` (the pipeline's fields), `parts` (the same with `_part` and
-    `_is_new`), and those that it names itself.
+    It begins with the relations `landed_events` (the pipeline's fields), `parts_events` (the same with `_part` and
+    `_is_new`), the same of `servers`, and `limits`. Steps: `repeated`, `events`, `duplicates`, what begins with `_`
+    (needed on the way), and the published tables.
     """
-    columns = {name: _TYPES[kind] for name, kind in pipeline.events.landed.items()}
+    steps = _events(pipeline) | (_presence(pipeline) if "presence" in pipeline.tables else {})
+    events = ibis.table(_landed(pipeline.events), name="events")
+    for name in pipeline.tables:
+        if name == "session_durations_by_referrer":
+            steps[name] = sessions.session_durations_by_referrer(_made("sessions", steps))
+        elif name in _OF_EVENTS:
+            steps[name] = _OF_EVENTS[name](events, pipeline)
+    return {name: str(ibis.to_sql(table, dialect=dialect)) for name, table in steps.items()}
+
+
+def _events(pipeline: Pipeline) -> dict[str, ir.Table]:
+    """From landed records to events, and what that says of the records."""
+    columns = _landed(pipeline.events)
     fields = {name: columns[name] for name in pipeline.events.fields}
-    landed = ibis.table(columns, name="landed")
-    events = ibis.table(columns, name="events")
-    steps: dict[str, ir.Table] = {}
+    landed = ibis.table(columns, name="landed_events")
     keys = event_tables.identity(pipeline)
     repeated = ibis.table({key: fields[key] for key in keys} or {"nothing": "int64"}, name="repeated")
+    steps: dict[str, ir.Table] = {}
     if keys:
-        parts = ibis.table({**fields, "_part": "int64", "_is_new": "boolean"}, name="parts")
+        parts = ibis.table({**fields, **_NEW}, name="parts_events")
         steps["repeated"] = event_tables.repeated(landed, pipeline)
         steps["duplicates"] = event_tables.duplicates(parts, repeated, pipeline)
     steps["events"] = event_tables.events(landed, repeated, pipeline)
-    for name in pipeline.tables:
-        if name == "session_durations_by_referrer":
-            schema = sessions.sessions(events, pipeline).schema()
-            steps[name] = sessions.session_durations_by_referrer(ibis.table(schema, name="sessions"))
-        else:
-            steps[name] = _BUILDERS[name](events, pipeline)
-    return {name: str(ibis.to_sql(table, dialect=dialect)) for name, table in steps.items()}
+    return steps
+
+
+def _presence(pipeline: Pipeline) -> dict[str, ir.Table]:
+    """From events and servers to presence, and to what is made from it; what takes long is made once."""
+    columns = _landed(pipeline.source["servers"])
+    fields = {name: _TYPES[field.type] for name, field in pipeline.events.fields.items()}
+    parts = ibis.table({**fields, **_NEW}, name="parts_events")
+    keys = event_tables.identity(pipeline)
+    repeated = ibis.table({key: fields[key] for key in keys} or {"nothing": "int64"}, name="repeated")
+    events = ibis.table(_landed(pipeline.events), name="events")
+    steps = {
+        "_servers": presence.servers(ibis.table(columns, name="landed_servers")),
+        "_server_duplicates": presence.server_duplicates(ibis.table({**columns, **_NEW}, name="parts_servers")),
+        "_observation": presence.observation(events, ibis.table({"until": "int64"}, name="limits")),
+    }
+    servers, ends = _made("_servers", steps), _made("_observation", steps)
+    steps["_unknown_servers"] = presence.unknown_servers(parts, repeated, servers, pipeline)
+    steps["presence"] = presence.presence(events, servers, ends, pipeline)
+    intervals = _made("presence", steps)
+    steps["_days"] = fleet.days(intervals, pipeline)
+    online = _made("_days", steps)
+    uptime = (presence.observed(events, ends), presence.online_time(intervals))
+    made: dict[str, Callable[[], ir.Table]] = {
+        "fleet_daily": lambda: fleet.fleets(online, ends, pipeline, 1),
+        "fleet_rolling_28d": lambda: fleet.fleets(online, ends, pipeline, pipeline.fleet.window_days),
+        "repairs": lambda: presence.repairs(intervals),
+        "device_uptime": lambda: fleet.device_uptime(online, *uptime, ends, pipeline),
+    }
+    return steps | {name: made[name]() for name in pipeline.tables if name in made}
+
+
+def _landed(source: Source) -> dict[str, str]:
+    return {name: _TYPES[kind] for name, kind in source.landed.items()}
+
+
+def _made(name: str, steps: dict[str, ir.Table]) -> ir.Table:
+    """The relation that the step *name* makes; a published one holds instants, not microseconds."""
+    schema = steps[name].schema()
+    if name.startswith("_"):
+        return ibis.table(schema, name=name)
+    kinds = {column: "timestamp(6)" if column in _INSTANTS else kind for column, kind in schema.items()}
+    return ibis.table(kinds, name=name)

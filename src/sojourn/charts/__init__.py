@@ -1,0 +1,102 @@
+"""Charts: published tables as pictures, drawn without a browser or a network.
+
+What draws is imported when it is used: it takes longer than all the rest of a command.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sojourn.errors import SojournError, UsageError
+from sojourn.loading import to_begin
+from sojourn.pipeline import did_you_mean
+from sojourn.store.base import Store
+
+ENDINGS = (".png", ".svg", ".html", ".json")
+"""What a chart's file may end with."""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart: its SQL reads *tables* of *pipeline*, and those of *helpful* where they are published.
+
+    *needs_goal*: it counts orders, which only sessions with a goal have.
+    """
+
+    name: str
+    title: str
+    pipeline: str
+    tables: tuple[str, ...]
+    helpful: tuple[str, ...] = ()
+    needs_goal: bool = False
+
+
+CHARTS = {
+    chart.name: chart
+    for chart in (
+        Chart("fleet_daily", "Devices online per day", "devices", ("fleet_daily",), ("fleet_projection",)),
+        Chart(
+            "fleet_rolling_28d",
+            "Devices online in the past 28 days",
+            "devices",
+            ("fleet_rolling_28d",),
+            ("fleet_projection",),
+        ),
+        Chart("repairs", "What ended presence, by rule", "devices", ("repairs",)),
+        Chart("hourly_activity", "Events and users over time", "activity", ("hourly_activity",), ("user_activity",)),
+        Chart("session_durations", "How long sessions last, by referrer", "webshop", ("sessions",)),
+        Chart("visits_before_order", "Visits before an order", "webshop", ("sessions",), needs_goal=True),
+    )
+}
+"""Every chart by name."""
+
+
+def draw(name: str, store: Store, target: Path, pipeline: str | None = None) -> None:
+    """Write the chart *name* to *target*, as its ending says; a mistake is told before anything is read."""
+    chart = _chart(name)
+    if target.suffix.lower() not in ENDINGS:
+        raise UsageError(
+            "unknown_ending",
+            f"a chart cannot be written as {target.name}; name a file that ends with {', '.join(ENDINGS)}",
+        )
+    if not target.parent.is_dir():
+        raise UsageError("out_unusable", f"cannot write {target}: there is no folder {target.parent}")
+    drawn = specification(name, store, pipeline)
+    from sojourn.charts import files
+
+    content = files.rendered(drawn, target.suffix.lower(), chart.title)
+    try:
+        target.write_bytes(content)
+    except OSError as error:
+        raise UsageError("out_unusable", f"cannot write {target}: {error.strerror}") from error
+
+
+def specification(name: str, store: Store, pipeline: str | None = None) -> dict[str, Any]:
+    """The chart *name* as a Vega-Lite specification with its data inside.
+
+    A `UsageError` says that there is no such chart, or that *pipeline* lacks a table; a `SojournError` that nothing
+    is published yet.
+    """
+    chart = _chart(name)
+    source = pipeline or chart.pipeline
+    published = {row["table"] for row in store.published() if row["pipeline"] == source}
+    if not published:
+        raise SojournError("not_published", f"nothing is published by {source} yet; begin with: {to_begin(source)}")
+    if missing := [table for table in chart.tables if table not in published]:
+        raise UsageError(
+            "missing_table", f"the chart {name} needs the table {missing[0]}, which {source} does not publish"
+        )
+    from sojourn.charts.pictures import PICTURES
+
+    with store.reading(source) as reading:
+        helpful = published & set(chart.helpful)
+        return PICTURES[name](chart.title, lambda sql: reading.query(sql).read_all().to_pylist(), helpful)
+
+
+def _chart(name: str) -> Chart:
+    if name not in CHARTS:
+        raise UsageError(
+            "unknown_chart",
+            f"there is no chart {name!r}{did_you_mean(name, CHARTS)} known are {', '.join(CHARTS)}",
+        )
+    return CHARTS[name]

@@ -1,0 +1,18 @@
+"""Which function draws which chart."""
+
+from collections.abc import Callable, Set
+
+from sojourn.charts import activity, durations, fleet, repairs, visits
+from sojourn.charts.looks import Ask, Spec
+
+Picture = Callable[[str, Ask, Set[str]], Spec]
+"""Draws a chart of a title; it asks by SQL, and is told which of the helpful tables there are."""
+
+PICTURES: dict[str, Picture] = {
+    "fleet_daily": fleet.daily,
+    "fleet_rolling_28d": fleet.rolling,
+    "repairs": repairs.picture,
+    "hourly_activity": activity.picture,
+    "session_durations": durations.picture,
+    "visits_before_order": visits.picture,
+}

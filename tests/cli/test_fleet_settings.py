@@ -63,3 +63,13 @@ def test_classes_and_window_are_settings(home: Home) -> None:
 
 DEVICES = [(1, 1, 7), (1, 2, 8), (1, 3, 8), *[(1, device, 9) for device in (4, 5, 6, 7)]]
 """Day, device, user."""
+
+
+def test_clocks_that_go_back_over_midnight(home: Home) -> None:
+    """In Newfoundland 7 November 2010 began, and one minute later it was 6 November again: both days count."""
+    text = f'bucket_timezone = "America/St_Johns"\n{TEXT}'
+    events = ["2010-11-07 02:30:30Z,1,1,1,t", "2010-11-07 03:00:00Z,1,1,1,f"]
+    done = home.call("run", home.path("mine.toml", text), f"events={home.path('e.csv', lines(*events))}", "--json")
+    assert done.status == 0, done.err
+    daily = home.rows("select day, devices from mine.fleet_daily order by day")
+    assert daily == [{"day": "2010-11-06", "devices": 1}, {"day": "2010-11-07", "devices": 1}]

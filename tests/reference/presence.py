@@ -126,8 +126,9 @@ def repairs(found: list[Row]) -> list[Row]:
 
 def days_touched(interval: Row, zone: str = "UTC") -> Iterator[date]:
     """Every day that the half-open interval touches; one of no length touches the day that it stands in."""
-    last = max(interval["started_at"], interval["ended_at"] - 1)
-    return days(local_time(interval["started_at"], zone).date(), local_time(last, zone).date())
+    until = max(interval["started_at"], interval["ended_at"] - 1)
+    ends = [local_time(instant, zone).date() for instant in (interval["started_at"], until)]
+    return days(min(ends), max(ends))  # clocks that go back over midnight turn them round
 
 
 def days(first: date, last: date) -> Iterator[date]:

@@ -22,8 +22,9 @@ def days(intervals: ir.Table, pipeline: Pipeline) -> ir.Table:
     Half-open: an interval that ends at midnight does not touch the day that begins; one of no length does.
     """
     started, ended = microseconds(intervals.started_at), microseconds(intervals.ended_at)
-    until = ibis.greatest(started, ended - 1)
-    spans = intervals.select(*_OWNED, first=_day(started, pipeline), last=_day(until, pipeline))
+    first, last = _day(started, pipeline), _day(ibis.greatest(started, ended - 1), pipeline)
+    # where clocks go back over midnight, a later instant may stand in an earlier day
+    spans = intervals.select(*_OWNED, first=ibis.least(first, last), last=ibis.greatest(first, last))
     return merged(spans, _OWNED, apart=1)
 
 
@@ -33,7 +34,7 @@ def fleets(online: ir.Table, ends: ir.Table, pipeline: Pipeline, window: int) ->
     *online* are spans of days as `days` gives them. Grain: day, fleet_size: every day from the first to the end of
     observation, every class that occurs anywhere. In the order of days and classes.
     """
-    last_day = ends.select(last_day=_day(ends.ends, pipeline))
+    last_day = _last_day(online, ends, pipeline)
     reaching = online.cross_join(last_day)
     reaching = reaching.select(*_OWNED, "first", last=ibis.least(reaching["last"] + (window - 1), reaching.last_day))
     spans = merged(reaching, _OWNED, apart=1) if window > 1 else reaching
@@ -53,7 +54,7 @@ def device_uptime(
     Columns: device_id, fleet_size, observed_seconds, online_seconds, uptime. Grain: a device, and each class that
     it is in on the last day (null where it was not online that day).
     """
-    last_day = ends.select(last_day=_day(ends.ends, pipeline))
+    last_day = _last_day(online, ends, pipeline)
     today = online.cross_join(last_day)
     today = today.filter(today["last"] >= today.last_day)
     sizes = today.group_by("user_id").aggregate(size=today.count())
@@ -70,6 +71,12 @@ def device_uptime(
         online_seconds=lasting,
         uptime=lasting / seconds.nullif(0),
     )
+
+
+def _last_day(online: ir.Table, ends: ir.Table, pipeline: Pipeline) -> ir.Table:
+    """The day of the end of observation, or a later one that was reached before clocks went back: `last_day`."""
+    known = ends.cross_join(online.aggregate(reached=online["last"].max()))
+    return known.select(last_day=ibis.greatest(_day(known.ends, pipeline), known.reached))
 
 
 def _classes(spans: ir.Table, fleet: Fleet) -> ir.Table:

@@ -65,10 +65,12 @@ def _presence(pipeline: Pipeline) -> dict[str, ir.Table]:
     keys = event_tables.identity(pipeline)
     repeated = ibis.table({key: fields[key] for key in keys} or {"nothing": "int64"}, name="repeated")
     events = ibis.table(_landed(pipeline.events), name="events")
+    # copies of an event are equal unless ids make them one: then dedupe is needed to know when it was
+    copies = events if pipeline.events.dedupe == "id" else ibis.table(_landed(pipeline.events), name="landed_events")
     steps = {
         "_servers": presence.servers(ibis.table(columns, name="landed_servers")),
         "_server_duplicates": presence.server_duplicates(ibis.table({**columns, **_NEW}, name="parts_servers")),
-        "_observation": presence.observation(events, ibis.table({"until": "int64"}, name="limits")),
+        "_observation": presence.observation(copies, ibis.table({"until": "int64"}, name="limits")),
     }
     servers, ends = _made("_servers", steps), _made("_observation", steps)
     steps["_unknown_servers"] = presence.unknown_servers(parts, repeated, servers, pipeline)
@@ -76,7 +78,7 @@ def _presence(pipeline: Pipeline) -> dict[str, ir.Table]:
     intervals = _made("presence", steps)
     steps["_days"] = fleet.days(intervals, pipeline)
     online = _made("_days", steps)
-    uptime = (presence.observed(events, ends), presence.online_time(intervals))
+    uptime = (presence.observed(copies, ends), presence.online_time(intervals))
     made: dict[str, Callable[[], ir.Table]] = {
         "fleet_daily": lambda: fleet.fleets(online, ends, pipeline, 1),
         "fleet_rolling_28d": lambda: fleet.fleets(online, ends, pipeline, pipeline.fleet.window_days),

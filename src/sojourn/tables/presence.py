@@ -72,7 +72,10 @@ def server_duplicates(parts: ir.Table) -> ir.Table:
 
 
 def observation(events: ir.Table, limits: ir.Table) -> ir.Table:
-    """When observation ends: one row, `ends`. *limits* holds what the person said (`until`, or null)."""
+    """When observation ends: one row, `ends`. *limits* holds what the person said (`until`, or null).
+
+    Of *events* copies do not matter, here and in `observed`.
+    """
     latest = events.aggregate(latest=events.occurred_at.max())
     known = latest.cross_join(limits)
     return known.select(ends=ibis.coalesce(known.until, known.latest))
@@ -85,7 +88,7 @@ def presence(events: ir.Table, known_servers: ir.Table, ends: ir.Table, pipeline
     rule, ended_by, repaired.
     """
     paired = _paired(events, ends, pipeline)
-    online = paired.filter(paired.connected)
+    online = paired.filter(paired.connected).cross_join(ends)
     known = online.left_join(known_servers, online.server_id == known_servers.id).select(
         online, destroyed_at=known_servers.destroyed_at
     )
@@ -144,12 +147,13 @@ def observed(events: ir.Table, ends: ir.Table) -> ir.Table:
 def online_time(intervals: ir.Table) -> ir.Table:
     """How long each device was online, over the union of its intervals: `device_id`, `online` (microseconds)."""
     spans = intervals.select(
-        "device_id",
-        first=microseconds(intervals.started_at),
-        last=microseconds(intervals.ended_at),
+        "device_id", first=microseconds(intervals.started_at), last=microseconds(intervals.ended_at)
     )
-    union = merged(spans, ["device_id"], apart=0)
-    return union.group_by("device_id").aggregate(online=(union.last - union.first).sum().cast("int64"))
+    # only an interval whose next event was ignored can reach into others: few devices have one
+    lapping = intervals.filter(intervals.rule == "offline_other").select("device_id").distinct()
+    union = merged(spans.semi_join(lapping, "device_id"), ["device_id"], apart=0)
+    every = spans.anti_join(lapping, "device_id").union(union)
+    return every.group_by("device_id").aggregate(online=(every.last - every.first).sum().cast("int64"))
 
 
 @ibis.udf.scalar.builtin(name="epoch_us", signature=(("timestamp('UTC', 6)",), "int64"))
@@ -166,7 +170,7 @@ def _paired(events: ir.Table, ends: ir.Table, pipeline: Pipeline) -> ir.Table:
     order = nulls_first(seen, [key for key in keys if key != "device_id"])
     stream = ibis.window(group_by=seen.device_id, order_by=order)
     return seen.select(
-        "device_id", "user_id", "server_id", "connected", "occurred_at", "ends",
+        "device_id", "user_id", "server_id", "connected", "occurred_at",
         next_at=seen.occurred_at.lead().over(stream),
         next_server=seen.server_id.lead().over(stream),
         next_connected=seen.connected.lead().over(stream),

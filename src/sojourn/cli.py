@@ -73,7 +73,7 @@ def _open(home: str | None, store: str | None) -> "Store":
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="sojourn")
 def main() -> None:
-    """Turn raw event records into sessions, activity and metrics, and account for every record.
+    """Turn raw event records into sessions, presence and metrics, and account for every record.
 
     Begin with: sojourn run webshop events.jsonl
     """

@@ -85,6 +85,10 @@ def parse_epoch(digits: str, unit: str) -> int | None:
     """Epoch microseconds of a number given by its own *digits* in *unit*; further digits are cut off."""
     if _NUMBER.fullmatch(digits) is None or len(digits) > 64:
         return None
+    mantissa, _, exponent = digits.lower().partition("e")
+    if len(exponent.lstrip("+-0")) > 4:  # more than a Decimal takes, or will ever matter
+        is_nothing = Decimal(mantissa).is_zero() or exponent.startswith("-")
+        return 0 if is_nothing else None
     number = Decimal(digits)
     if number.is_zero():
         return 0

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sojourn.loading import load
 from sojourn.pipeline import Field, Source
 from sojourn.reading.jsonl import JsonLines
-from tests.laws.adapt import Expected
+from tests.laws.adapt import Expected, rejects_of
 from tests.laws.damage import LINES, PIECES, VALUES, spoil
 from tests.laws.effort import EFFORT, examples, seeded
 
@@ -223,3 +223,10 @@ def test_glued_pieces_of_any_kind(pipeline, pieces):
 def test_any_bytes_at_all(pipeline, data):
     """No bytes make the reader fail; every line is counted once."""
     check(data, READERS[pipeline])
+
+
+def test_an_open_string_of_escapes_is_judged_at_once():
+    """A line that ends within an escape, after as many escapes as a record may hold: one look, not one for each."""
+    line = b'{"id": "' + b'\\"' * 500_000 + b"\\"
+    ours = JsonLines(load("webshop").events).read(line + b"\n")
+    assert [reject[1] for reject in rejects_of(ours.rejects)] == ["invalid_json"]

@@ -17,7 +17,7 @@ from sojourn.ledger import REASONS
 from sojourn.pipeline import Field, Source, parse_size
 
 MAX_DEPTH = 128
-_BRACKETS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\Z)|[\[{]|[\]}]', re.DOTALL)
+_BRACKETS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[{]|[\]}]', re.DOTALL)
 _INTEGER = re.compile(r"-?[0-9]+", re.ASCII)
 _RANK = {reason: rank for rank, reason in enumerate(REASONS)}
 

@@ -22,6 +22,7 @@ LAYERS = (
     {"run"},
     {"export", "metrics", "charts"},
     {"quarantine"},
+    {"live"},
     {"store"},
     {"engines"},
     {"tables"},

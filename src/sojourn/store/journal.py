@@ -1,0 +1,198 @@
+"""The embedded journal: live messages in one SQLite file. Whoever is told that one is stored can rely on it.
+
+One thread writes. While it waits for the disk, messages gather; its next commit takes all of them. The event loop's
+thread wants the interpreter meanwhile, and each statement of ours may have to wait for it to come back: a commit is
+a few large statements, not one per message.
+"""
+
+import json
+import logging
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from itertools import chain
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sojourn.errors import SojournError, as_ours
+from sojourn.store.files import make_folder
+from sojourn.store.messages import Message, Reader, connect, digest_of, faults, lay_out, locked
+
+ROOM = 64 << 20
+"""Bytes that may wait to be stored."""
+
+_OVERHEAD = 500
+"""Bytes that a waiting message takes beside its content, about."""
+
+_COLUMNS = ("session_id", "seq", "content", "digest", "received_at", "started_at", "ended_at")
+_ROW = f"({', '.join('?' * len(_COLUMNS))})"
+_INSERTS = {
+    rows: f"insert into messages ({', '.join(_COLUMNS)}) values {', '.join([_ROW] * rows)}"
+    for rows in (1024, 512, 256, 128, 64, 32, 16, 8, 4, 2, 1)
+}
+_LASTS = """
+select json_group_object(value, (select coalesce(max(seq), 0) from messages where session_id = value)) from json_each(?)
+"""
+_DIGEST = "select digest from messages where session_id = ? and seq = ?"
+
+
+class Settled(NamedTuple):
+    """What became of a message: durable, already so before (*is_known*), or not stored because of *error*."""
+
+    message: Message
+    sender: Any
+    error: SojournError | None = None
+    is_known: bool = False
+
+
+class Journal(Reader):
+    """Writes a journal, which it has alone; at most *room* bytes wait.
+
+    After each commit *told* is called with what became of its messages, on the writing thread: it should hand on
+    and return. A commit that fails is not tried again, but the next one is: writing goes on by itself once it can.
+    Raises `SojournError` when the file is another process's, damaged, or of a newer version.
+    """
+
+    def __init__(self, path: Path, told: Callable[[list[Settled]], None], *, room: int = ROOM) -> None:
+        make_folder(path.parent)
+        with ExitStack() as stack:
+            stack.enter_context(locked(path))
+            self._writing = stack.enter_context(closing(connect(path, "rwc")))
+            lay_out(self._writing, path)
+            self._identity = path.stat()
+            super().__init__(path)
+            self._held = stack.pop_all()
+        self._told, self._room = told, room
+        self._waiting, self._failed, self._is_closing = 0, 0, False
+        self._queue: list[tuple[Message, Any]] = []
+        self._changed, self._writing_lock = threading.Condition(), threading.Lock()
+        self._writer = threading.Thread(target=self._write, name="journal", daemon=True)
+        self._writer.start()
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that wait to be durable."""
+        return self._waiting
+
+    def submit(self, message: Message, sender: object = None) -> None:
+        """Have *message* stored; *sender* comes back with what became of it. From any thread, without waiting.
+
+        A session's messages are stored in the order of their numbers, without a gap. Raises `SojournError`:
+        ``overload`` when too much waits, ``closed``. Told later: ``other_content`` for a number that holds
+        something else, ``gap`` for one whose predecessor is not stored, or what keeps the journal from being written.
+        """
+        size = len(message.content) + _OVERHEAD
+        with self._changed:
+            if self._is_closing:
+                raise SojournError("closed", "the journal is closed")
+            if self._waiting + size > self._room:
+                raise SojournError("overload", f"more than {self._room} bytes wait to be stored; try again later")
+            self._waiting += size
+            self._queue.append((message, sender))
+            self._changed.notify()
+
+    def forget(self, session_id: str) -> int:
+        """Remove a session's messages, durably; how many they were. Waits for the disk.
+
+        What is on its way meanwhile is refused as a ``gap``. Raises `SojournError` when it cannot be written.
+        """
+        with self._transaction():
+            return self._writing.execute("delete from messages where session_id = ?", (session_id,)).rowcount
+
+    def check(self) -> None:
+        """Write something, as much as failed last; raises the `SojournError` that keeps us. Waits for the disk."""
+        with self._transaction():
+            self._writing.execute("insert or replace into probe values (1, zeroblob(?))", (self._failed,))
+        self._failed = 0
+
+    def close(self) -> None:
+        """Store what waits, tell it, and let go of the file."""
+        with self._changed:
+            self._is_closing = True
+            self._changed.notify()
+        self._writer.join()
+        super().close()
+        self._held.close()
+
+    def _write(self) -> None:
+        while batch := self._take():
+            settled = self._commit(batch)
+            with self._changed:
+                self._waiting -= _size(batch)
+            try:
+                self._told(settled)
+            except Exception:
+                logging.getLogger(__name__).exception("what became of messages could not be told")
+
+    def _take(self) -> list[tuple[Message, Any]]:
+        with self._changed:
+            self._changed.wait_for(lambda: self._queue or self._is_closing)
+            batch, self._queue = self._queue, []
+        return batch
+
+    def _commit(self, batch: list[tuple[Message, Any]]) -> list[Settled]:
+        try:
+            with self._transaction():
+                rows, settled = self._judge(batch)
+                self._insert(rows)
+        except Exception as error:  # noqa: BLE001 - the one thread that writes must outlive whatever a commit meets
+            self._failed, fault = _size(batch), as_ours(error)
+            return [Settled(message, sender, fault) for message, sender in batch]
+        if rows:  # one that wrote nothing shows nothing
+            self._failed = 0
+        return settled
+
+    def _judge(self, batch: list[tuple[Message, Any]]) -> tuple[list[tuple[Any, ...]], list[Settled]]:
+        """The rows to insert, and what will have become of each message once they are durable."""
+        lasts = self._lasts({message.session_id for message, _ in batch})
+        fresh: dict[tuple[str, int], bytes] = {}
+        rows, settled = [], []
+        for message, sender in batch:
+            session_id, seq, content, *times = message
+            last, digest = lasts[session_id], digest_of(content)
+            if seq == last + 1:
+                lasts[session_id], fresh[session_id, seq] = seq, digest
+                rows.append((session_id, seq, content, digest, *times))
+                settled.append(Settled(message, sender))
+            elif not 0 < seq <= last:
+                fault = f"message {seq} of session {session_id} cannot follow message {last}"
+                settled.append(Settled(message, sender, SojournError("gap", fault)))
+            elif digest == (fresh.get((session_id, seq)) or self._writing.execute(_DIGEST, message[:2]).fetchone()[0]):
+                settled.append(Settled(message, sender, is_known=True))
+            else:
+                fault = f"message {seq} of session {session_id} is stored already, and holds something else"
+                settled.append(Settled(message, sender, SojournError("other_content", fault)))
+        return rows, settled
+
+    def _lasts(self, session_ids: Iterable[str]) -> dict[str, int]:
+        found = self._writing.execute(_LASTS, (json.dumps(list(session_ids)),)).fetchone()[0]
+        lasts: dict[str, int] = json.loads(found)
+        return lasts
+
+    def _insert(self, rows: list[tuple[Any, ...]]) -> None:
+        start = 0
+        for count, sql in _INSERTS.items():
+            while len(rows) - start >= count:
+                self._writing.execute(sql, tuple(chain.from_iterable(rows[start : start + count])))
+                start += count
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """One commit, which is durable when this is left without an error."""
+        with self._writing_lock, faults(self.path):
+            if not self.path.exists() or not os.path.samestat(self.path.stat(), self._identity):
+                raise SojournError("no_journal", f"the journal {self.path} was removed while in use; start anew")
+            try:
+                self._writing.execute("begin immediate")
+                yield
+                self._writing.execute("commit")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    self._writing.execute("rollback")
+                raise
+
+
+def _size(batch: list[tuple[Message, Any]]) -> int:
+    return sum(len(message.content) + _OVERHEAD for message, _ in batch)

@@ -93,7 +93,7 @@ def first_line(task: Task) -> bytes:
 
 def _ranges(at: int, source: Input, workers: int) -> Iterator[tuple[int, Input, int, int]]:
     whole = -(-source.size // UNIT)
-    step = UNIT * max(1, min(_MOST_UNITS, whole // (workers * 4)))
+    step = UNIT * max(1, min(_MOST_UNITS, whole // (workers * 8)))
     for start in range(0, source.size, step):
         yield at, source, start, min(start + step, source.size)
 

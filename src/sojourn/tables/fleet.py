@@ -39,7 +39,7 @@ def fleets(online: ir.Table, ends: ir.Table, pipeline: Pipeline, window: int) ->
     reaching = reaching.select(*_OWNED, "first", last=ibis.least(reaching["last"] + (window - 1), reaching.last_day))
     spans = merged(reaching, _OWNED, apart=1) if window > 1 else reaching
     owners = _classes(spans, pipeline.fleet)
-    devices = changes(merged(_in_classes(spans, owners), ["device_id", "low"], apart=1), ["low"])
+    devices = changes(_once(_in_classes(spans, owners), spans), ["low"])
     counted = devices.select("low", "at", devices=devices.change, users=ibis.literal(0, "int64"))
     users = changes(owners, ["low"])
     counted = counted.union(users.select("low", "at", devices=ibis.literal(0, "int64"), users=users.change))
@@ -106,6 +106,14 @@ def _in_classes(spans: ir.Table, owners: ir.Table) -> ir.Table:
         first=ibis.greatest(both["first"], both.begins),
         last=ibis.least(both["last"], both.closes),
     )
+
+
+def _once(pieces: ir.Table, spans: ir.Table) -> ir.Table:
+    """The days of each device within each class, counted once where several of its owners are in one class."""
+    owners = spans.group_by("device_id").aggregate(first_owner=spans.user_id.min(), last_owner=spans.user_id.max())
+    shared = owners.filter(owners.first_owner != owners.last_owner)  # few: devices that changed hands
+    united = merged(pieces.semi_join(shared, "device_id"), ["device_id", "low"], apart=1)
+    return pieces.anti_join(shared, "device_id").union(united)
 
 
 def _by_day(counted: ir.Table, last_day: ir.Table, fleet: Fleet) -> ir.Table:

@@ -68,9 +68,9 @@ def load(name_or_path: str) -> Pipeline:
 
 def to_begin(name: str) -> str:
     """The command that publishes the pipeline *name* for the first time."""
-    several = len(load(name).source) > 1 if name in ready_pipelines() else False
-    sources = [f"{source}=FILE" for source in load(name).source] if several else ["FILE"]
-    return f"sojourn run {name} {' '.join(sources)}"
+    sources = list(load(name).source) if name in ready_pipelines() else []
+    given = [f"{source}=FILE" for source in sources] if len(sources) > 1 else ["FILE"]
+    return f"sojourn run {name} {' '.join(given)}"
 
 
 def parse(text: str, *, name: str, where: str, folder: Path) -> Pipeline:

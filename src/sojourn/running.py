@@ -48,12 +48,7 @@ def run(
     with _told(as_json), _progress(inputs) as progress:
         done = runs.execute(loaded, inputs, store, given, progress)
     drawn = list(map(str, _drawn(loaded, store, given.out or Path()))) if charted else []
-    if as_json:
-        print(show.dumps(done.report() | ({"charts": drawn} if charted else {})))
-        return
-    show.ledger(done.report())
-    for target in drawn:
-        print(f"chart: {target}")
+    _print(done.report() | ({"charts": drawn} if charted else {}), as_json)
 
 
 def _drawn(pipeline: Pipeline, store: Store, folder: Path) -> Iterator[Path]:
@@ -79,10 +74,7 @@ def check(pipeline: str, sources: list[str], given: runs.Options, *, as_json: bo
         _progress(inputs) as progress,
     ):
         done = runs.check(loaded, inputs, Path(folder), given, progress)
-    if as_json:
-        print(show.dumps(done.report()))
-    else:
-        show.ledger(done.report())
+    _print(done.report(), as_json)
 
 
 def export(pipeline: str, table: str | None, store: Store, folder: Path, file_format: str) -> Iterator[dict[str, Any]]:
@@ -180,6 +172,15 @@ def _told(as_json: bool) -> Iterator[None]:
         elif failed is not None and failed.ledgers:
             show.ledger(failed.report())
         raise
+
+
+def _print(report: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(show.dumps(report))
+        return
+    show.ledger(report)
+    for target in report.get("charts", ()):
+        print(f"chart: {target}")
 
 
 @contextmanager

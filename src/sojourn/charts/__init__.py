@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sojourn.errors import SojournError, UsageError
-from sojourn.loading import to_begin
+from sojourn.errors import UsageError
 from sojourn.pipeline import did_you_mean
 from sojourn.store.base import Store
 
@@ -79,13 +78,7 @@ def specification(name: str, store: Store, pipeline: str | None = None) -> dict[
     """
     chart = _chart(name)
     source = pipeline or chart.pipeline
-    published = {row["table"] for row in store.published() if row["pipeline"] == source}
-    if not published:
-        raise SojournError("not_published", f"nothing is published by {source} yet; begin with: {to_begin(source)}")
-    if missing := [table for table in chart.tables if table not in published]:
-        raise UsageError(
-            "missing_table", f"the chart {name} needs the table {missing[0]}, which {source} does not publish"
-        )
+    published = store.needed(f"chart {name}", source, chart.tables)
     from sojourn.charts.pictures import PICTURES
 
     with store.reading(source) as reading:

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from sojourn.errors import SojournError, UsageError
-from sojourn.loading import to_begin
+from sojourn.errors import UsageError
 from sojourn.pipeline import did_you_mean
 from sojourn.store.base import Store
 
@@ -51,14 +50,7 @@ def evaluate(name: str, store: Store, pipeline: str | None = None) -> dict[str, 
     """The metric's value over the published tables: an object, or a list of rows."""
     wanted = metric(name)
     source = pipeline or wanted.pipeline
-    published = {row["table"] for row in store.published() if row["pipeline"] == source}
-    if not published:
-        raise SojournError("not_published", f"nothing is published by {source} yet; begin with: {to_begin(source)}")
-    if missing := sorted(set(wanted.tables) - published):
-        raise UsageError(
-            "missing_table",
-            f"the metric {name} needs the table {missing[0]}, which {source} does not publish",
-        )
+    store.needed(f"metric {name}", source, sorted(wanted.tables))
     with store.query(wanted.sql, pipeline=source) as reader:
         rows: list[dict[str, Any]] = reader.read_all().to_pylist()
     return rows[0] if wanted.is_one_row else rows

@@ -24,7 +24,6 @@ from sojourn.reading.judge import Contract, Reject, Value, coerce, dotted, first
 _RETURN, _BREAK, _QUOTE = b'\r\n"'
 _SPACES = np.frombuffer(b" \t\n\r\v\f", np.uint8)
 _QUOTED = re.compile(r'"((?:[^"]|"")*)"')
-Bytes = npt.NDArray[np.uint8]
 Places = npt.NDArray[np.intp]
 _BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 
@@ -38,10 +37,9 @@ class CsvLines:
     def read(self, block: bytes, header: tuple[str, ...]) -> Block:
         """The events and rejects of *block*, whole lines with the columns of *header*."""
         whole = block if block.endswith(b"\n") or not block else block + b"\n"
-        text = np.frombuffer(whole, np.uint8)
-        ends = np.flatnonzero(text == _BREAK)
+        ends = np.flatnonzero(np.frombuffer(whole, np.uint8) == _BREAK)
         starts = np.concatenate(([0], ends + 1))[:-1]
-        odd = self._odd(text, starts, ends, len(header) - 1)
+        odd = self._odd(whole, starts, ends, len(header) - 1)
         arrays, doubtful = self._columns(_without(whole, starts, ends, odd), header)
         plain = np.delete(np.arange(len(ends)), odd)
         judged, blank = Judged(), 0
@@ -53,8 +51,9 @@ class CsvLines:
                 blank += 1
         return finish(arrays, doubtful, judged, blank, len(ends), self.contract.source)
 
-    def _odd(self, text: Bytes, starts: Places, ends: Places, wide: int) -> Places:
+    def _odd(self, whole: bytes, starts: Places, ends: Places, wide: int) -> Places:
         """The lines, by number, that are not plainly a record of so many fields: blank ones, and those with quotes."""
+        text = np.frombuffer(whole, np.uint8)
         marks = np.flatnonzero(text == ord(self.contract.source.delimiter))
         counts = np.diff(np.searchsorted(marks, ends), prepend=0)
         is_odd = (counts != wide) | (ends - starts > self.contract.max_record) | np.isin(text[starts], _SPACES)
@@ -62,9 +61,9 @@ class CsvLines:
         lone = returns[text[returns + 1] != _BREAK]  # Arrow ends a line at each of them
         for places in (np.flatnonzero(text == _QUOTE), lone):
             is_odd[np.searchsorted(ends, places)] = True
-        if not is_utf8(text.tobytes()):
+        if not is_utf8(whole):
             for line in np.unique(np.searchsorted(ends, np.flatnonzero(text >= 0x80))):
-                is_odd[line] |= not is_utf8(text[starts[line] : ends[line]].tobytes())
+                is_odd[line] |= not is_utf8(whole[starts[line] : ends[line]])
         return np.flatnonzero(is_odd)
 
     def judge(self, line: bytes, header: tuple[str, ...]) -> tuple[Value, ...] | Reject:

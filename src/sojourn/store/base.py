@@ -12,7 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sojourn.errors import SojournError
+from sojourn.errors import SojournError, UsageError
+from sojourn.loading import to_begin
 from sojourn.store.files import locked, make_folder, move, remove_all_but
 
 FORMAT = 1
@@ -147,6 +148,20 @@ class Store(ABC):
         """The result of one read-only query; names without a schema are *pipeline*'s tables."""
         with self.reading(pipeline) as reading:
             yield reading.query(sql)
+
+    def needed(self, by: str, pipeline: str, tables: Sequence[str]) -> set[str]:
+        """Every table that *pipeline* publishes, when all of *tables* are among them, which something needs (*by*).
+
+        Else a `UsageError` names the one that is missing, or a `SojournError` what to begin with.
+        """
+        published = {row["table"] for row in self.published() if row["pipeline"] == pipeline}
+        if not published:
+            said = f"nothing is published by {pipeline} yet; begin with: {to_begin(pipeline)}"
+            raise SojournError("not_published", said)
+        if missing := [table for table in tables if table not in published]:
+            said = f"the {by} needs the table {missing[0]}, which {pipeline} does not publish"
+            raise UsageError("missing_table", said)
+        return published
 
     @abstractmethod
     def reading(self, pipeline: str | None = None) -> AbstractContextManager[Reading]:

@@ -7,32 +7,33 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sojourn.store.journal import Journal, Settled
-from sojourn.store.messages import Message, Reader
+from sojourn.store.journal import EmbeddedJournal
+from sojourn.store.journals import Message, Settled
+from sojourn.store.messages import EmbeddedReader
 from tests.store.places import end, until
 from tests.store.submitting import content
 
 SESSIONS = 6
 
 
-def tell(settled: list[Settled]) -> None:
+def tell(settled: list[Settled], _: float = 0) -> None:
     """Give what became of messages to the futures that came with them."""
     for one in settled:
         if one.sender is not None:
             one.sender.set_result(one)
 
 
-def message(session_id: str, seq: int, text: str = "[1]", **times: int) -> Message:
+def message(session_id: str, seq: int, text: str = "[1]", key: str | None = None, **counts: int) -> Message:
     """A message with little to say."""
-    return Message(session_id, seq, text.encode(), times.pop("received_at", 0), **times)
+    return Message(session_id, seq, text.encode(), counts.pop("received_at", 0), key=key, **counts)
 
 
-def put(journal: Journal, *messages: Message) -> list[str]:
+def put(journal: EmbeddedJournal, *messages: Message) -> list[str]:
     """Submit messages and wait: `stored`, `known`, or the code of an error, for each."""
     return [said(future.result(20)) for future in put_soon(journal, *messages)]
 
 
-def put_soon(journal: Journal, *messages: Message) -> list["Future[Settled]"]:
+def put_soon(journal: EmbeddedJournal, *messages: Message) -> list["Future[Settled]"]:
     """Submit messages; what will be told of them."""
     futures: list[Future[Settled]] = [Future() for _ in messages]
     for one, future in zip(messages, futures, strict=True):
@@ -74,7 +75,7 @@ class Killed:
 
     def look(self) -> None:
         """Every acknowledged message is there, each session has its messages once, with what they hold."""
-        reader = Reader(self.folder / "journal.sqlite")
+        reader = EmbeddedReader(self.folder / "journal.sqlite")
         try:
             found = {f"s{number}": reader.messages(f"s{number}") for number in range(SESSIONS)}
         finally:

@@ -13,8 +13,8 @@ import sys
 import threading
 from pathlib import Path
 
-from sojourn.store.journal import Journal, Settled
-from sojourn.store.messages import Message
+from sojourn.store.journal import EmbeddedJournal
+from sojourn.store.journals import Message, Settled
 
 
 def content(session_id: str, seq: int) -> bytes:
@@ -22,7 +22,7 @@ def content(session_id: str, seq: int) -> bytes:
     return f'["{session_id}", {seq}, "{"x" * random.Random(f"{session_id} {seq}").randrange(1500)}"]'.encode()
 
 
-def acknowledge(settled: list[Settled]) -> None:
+def acknowledge(settled: list[Settled], _: float = 0) -> None:
     """Print what became of messages that somebody waits for."""
     mine = [one for one in settled if one.sender is not None]
     lines = [
@@ -34,7 +34,7 @@ def acknowledge(settled: list[Settled]) -> None:
         one.sender.release()
 
 
-class Early(Journal):
+class Early(EmbeddedJournal):
     """Acknowledges what it has not yet committed."""
 
     def submit(self, message: Message, sender: object = None) -> None:
@@ -42,19 +42,19 @@ class Early(Journal):
         super().submit(message)
 
 
-class Unsynced(Journal):
+class Unsynced(EmbeddedJournal):
     """Commits without waiting for the disk."""
 
     def check(self) -> None:
         self._writing.execute("pragma synchronous = off")
 
 
-DOUBLES: dict[str, type[Journal]] = {"-": Journal, "early": Early, "unsynced": Unsynced}
+DOUBLES: dict[str, type[EmbeddedJournal]] = {"-": EmbeddedJournal, "early": Early, "unsynced": Unsynced}
 
 
-def submit_all(journal: Journal, session_id: str, count: int, window: int) -> None:
+def submit_all(journal: EmbeddedJournal, session_id: str, count: int, window: int) -> None:
     """Go on with a session."""
-    last, free = journal.last(session_id), threading.Semaphore(window)
+    last, free = journal.standing(session_id).last, threading.Semaphore(window)
     for seq in range(max(1, last - 2), last + count + 1):
         free.acquire()
         journal.submit(Message(session_id, seq, content(session_id, seq), 0), free)

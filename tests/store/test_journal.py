@@ -20,13 +20,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from sojourn.errors import SojournError
 from sojourn.store import messages as module
-from sojourn.store.journal import Journal, Settled
-from sojourn.store.messages import FORMAT, Message, Reader, Session
+from sojourn.store.journal import EmbeddedJournal
+from sojourn.store.journals import Message, Session, Settled, Standing, Told
+from sojourn.store.messages import FORMAT, EmbeddedReader
 from tests.store.journals import Killed, message, put, put_soon, said, submitting, tell
 
 ROUNDS = 10  # the long form is in soak/
 
-Open = Callable[..., Journal]
+Open = Callable[..., EmbeddedJournal]
 
 
 @pytest.fixture
@@ -38,10 +39,10 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def open_journal(path: Path) -> Iterator[Open]:
     """Opens journals, which are closed when the test ends."""
-    opened: list[Journal] = []
+    opened: list[EmbeddedJournal] = []
 
-    def opening(where: Path = path, told: Callable[[list[Settled]], None] = tell, **settings: int) -> Journal:
-        opened.append(Journal(where, told, **settings))
+    def opening(where: Path = path, told: Told = tell, **settings: int) -> EmbeddedJournal:
+        opened.append(EmbeddedJournal(where, told, **settings))
         return opened[-1]
 
     yield opening
@@ -50,7 +51,7 @@ def open_journal(path: Path) -> Iterator[Open]:
 
 
 @pytest.fixture
-def journal(open_journal: Open) -> Journal:
+def journal(open_journal: Open) -> EmbeddedJournal:
     """A fresh journal."""
     return open_journal()
 
@@ -65,13 +66,13 @@ def raises(code: str) -> Iterator[None]:
 
 
 @contextmanager
-def held(journal: Journal) -> Iterator[None]:
+def held(journal: EmbeddedJournal) -> Iterator[None]:
     """Nothing is committed meanwhile."""
     with journal._writing_lock:
         yield
 
 
-def everything(journal: Reader, **how: int) -> list[tuple[str, int]]:
+def everything(journal: EmbeddedReader, **how: int) -> list[tuple[str, int]]:
     """All messages by place, read piece by piece."""
     found, place = [], 0
     while piece := journal.since(place, **how):
@@ -80,18 +81,18 @@ def everything(journal: Reader, **how: int) -> list[tuple[str, int]]:
     return found
 
 
-def test_messages_come_back_as_they_were(journal: Journal) -> None:
+def test_messages_come_back_as_they_were(journal: EmbeddedJournal) -> None:
     """Content, number and time of receipt, in the order of numbers."""
-    assert journal.last("a") == 0
+    assert journal.standing("a").last == 0
     assert put(journal, message("a", 1, "[1]"), message("b", 1), message("a", 2, "[]", received_at=7)) == ["stored"] * 3
     assert [one[1:] for one in journal.messages("a")] == [("a", 1, b"[1]", 0), ("a", 2, b"[]", 7)]
-    assert (journal.last("a"), journal.last("b"), journal.last("c")) == (2, 1, 0)
+    assert (journal.standing("a").last, journal.standing("b").last, journal.standing("c").last) == (2, 1, 0)
     assert journal.messages("c") == []
     assert journal.message("a", 2) == journal.messages("a")[1]
     assert journal.message("a", 3) is journal.message("c", 1) is None
 
 
-def test_sent_again(journal: Journal) -> None:
+def test_sent_again(journal: EmbeddedJournal) -> None:
     """The same content is acknowledged again, also within one commit; other content is refused, and changes nothing."""
     put(journal, message("a", 1))
     assert put(journal, message("a", 1), message("a", 1, "[2]")) == ["known", "other_content"]
@@ -102,13 +103,13 @@ def test_sent_again(journal: Journal) -> None:
 
 
 @pytest.mark.parametrize("seq", [-1, 0, 2, 1 << 62, 1 << 70])
-def test_a_number_out_of_turn_is_refused(journal: Journal, seq: int) -> None:
+def test_a_number_out_of_turn_is_refused(journal: EmbeddedJournal, seq: int) -> None:
     """A session's messages have no gap: what follows a message that was not stored is not stored either."""
     assert put(journal, message("a", seq), message("b", 1)) == ["gap", "stored"]
     assert put(journal, message("a", 1), message("a", 3), message("a", 2)) == ["stored", "gap", "stored"]
 
 
-def test_many_threads(journal: Journal) -> None:
+def test_many_threads(journal: EmbeddedJournal) -> None:
     """Each of many submitters has its own session; every session is whole and in order."""
     told: dict[str, list[str]] = {}
 
@@ -129,7 +130,7 @@ def test_many_threads(journal: Journal) -> None:
 def test_one_commit_takes_what_waits(open_journal: Open) -> None:
     """What gathered is told at once, and took few statements: each may have to wait for the event loop's thread."""
     told: list[list[Settled]] = []
-    journal = open_journal(told=told.append)
+    journal = open_journal(told=lambda settled, _: told.append(settled))
     statements: list[str] = []
     journal._writing.set_trace_callback(statements.append)
     with held(journal):
@@ -153,7 +154,7 @@ def test_from_an_event_loop(open_journal: Open) -> None:
             if len(found) == 100:
                 done.set()
 
-        journal = open_journal(told=lambda settled: loop.call_soon_threadsafe(take, settled))
+        journal = open_journal(told=lambda settled, _: loop.call_soon_threadsafe(take, settled))
         for seq in range(1, 101):
             journal.submit(message("a", seq), seq)
         await asyncio.wait_for(done.wait(), 20)
@@ -162,7 +163,7 @@ def test_from_an_event_loop(open_journal: Open) -> None:
     assert [one.sender for one in asyncio.run(main())] == list(range(1, 101))
 
 
-def test_reading_after_a_place(journal: Journal) -> None:
+def test_reading_after_a_place(journal: EmbeddedJournal) -> None:
     """A later reader sees what came since; places are never used again, also after the newest was forgotten."""
     put(journal, message("a", 1), message("b", 1))
     first = journal.since(0)
@@ -174,7 +175,7 @@ def test_reading_after_a_place(journal: Journal) -> None:
     assert len(journal.since(0, size=1)) == 1
 
 
-def test_a_forgotten_session_begins_anew(open_journal: Open, journal: Journal, path: Path) -> None:
+def test_a_forgotten_session_begins_anew(open_journal: Open, journal: EmbeddedJournal, path: Path) -> None:
     """Its messages are gone for good, those that waited are refused, and nothing of it is left in the files."""
     put(journal, message("a", 1, '["a secret"]'), message("b", 1))
     with held(journal):
@@ -189,21 +190,32 @@ def test_a_forgotten_session_begins_anew(open_journal: Open, journal: Journal, p
     assert put(open_journal(), message("a", 1)) == ["stored"]
 
 
-def test_pages_of_sessions(journal: Journal) -> None:
+def test_pages_of_sessions(journal: EmbeddedJournal) -> None:
     """By start and id; open or ended; from one time to another."""
     put(journal, *(message(f"s{number}", 1, started_at=number // 2) for number in range(6)))
-    put(journal, message("s1", 2, ended_at=9), message("s1", 3))
+    put(journal, message("s1", 2, ended_at=9, events=4), message("s1", 3, events=5))
     put(journal, message("unopened", 1))
     assert [one.session_id for one in journal.sessions()] == [f"s{number}" for number in range(6)]
-    assert journal.sessions(limit=2)[1] == Session("s1", 0, 9, 3)
+    assert journal.sessions(limit=2)[1] == Session("s1", 0, 9, 3, 5)
     assert [one.session_id for one in journal.sessions((0, "s1"), limit=2)] == ["s2", "s3"]
     assert [one.session_id for one in journal.sessions((1, ""), 2)] == ["s2", "s3"]
     assert [one.session_id for one in journal.sessions(is_open=False)] == ["s1"]
     assert len(journal.sessions(is_open=True)) == 5
-    assert [journal.session(name) for name in ("s1", "unopened", "none")] == [Session("s1", 0, 9, 3), None, None]
+    assert [journal.session(name) for name in ("s1", "unopened", "none")] == [Session("s1", 0, 9, 3, 5), None, None]
     plan = " ".join(row[3] for row in journal._rows(f"explain query plan {module._SESSIONS}", 0, "", None, None, 9))
     assert "SCAN" not in plan.replace("SCAN (subquery", "")
     assert "B-TREE" not in plan
+
+
+def test_standing(journal: EmbeddedJournal) -> None:
+    """What who goes on with a session needs; and messages are found by the key that came with them."""
+    assert journal.claim("a") == Standing()
+    put(journal, message("a", 1, "[1]", started_at=1, events=3, key="x/0"), message("a", 2, "[2]", events=4))
+    assert journal.standing("a") == Standing(2, b"[1]", False, 4)
+    put(journal, message("a", 3, "[3]", ended_at=1, events=4, key="y/0"), message("b", 1, key="x/0"))
+    assert journal.claim("a") == Standing(3, b"[1]", True, 4)
+    assert [journal.keyed("a", key) for key in ("x/0", "y/0", "z")] == [1, 3, None]
+    assert journal.keyed("c", "x/0") is None
 
 
 def test_overload(open_journal: Open) -> None:
@@ -218,7 +230,7 @@ def test_overload(open_journal: Open) -> None:
     assert put(journal, message("a", 5, f'["{"x" * 2_000}"]')) == ["stored"]
 
 
-def test_closing_drains(open_journal: Open, journal: Journal) -> None:
+def test_closing_drains(open_journal: Open, journal: EmbeddedJournal) -> None:
     """What was submitted before is stored and told; then nothing is taken any more."""
     futures = put_soon(journal, *(message("a", seq) for seq in range(1, 501)))
     journal.close()
@@ -226,15 +238,15 @@ def test_closing_drains(open_journal: Open, journal: Journal) -> None:
     with raises("closed"):
         journal.submit(message("a", 501))
     with raises("journal_unusable"):
-        journal.last("a")
+        journal.standing("a")
     journal.close()
-    assert open_journal().last("a") == 500
+    assert open_journal().standing("a").last == 500
 
 
 def test_who_is_told_may_fail(open_journal: Open, caplog: pytest.LogCaptureFixture) -> None:
     """The journal goes on; what was stored is stored."""
 
-    def fail(settled: list[Settled]) -> None:
+    def fail(settled: list[Settled], _: float) -> None:
         tell(settled)
         raise RuntimeError("the loop is closed")
 
@@ -244,7 +256,7 @@ def test_who_is_told_may_fail(open_journal: Open, caplog: pytest.LogCaptureFixtu
     assert "the loop is closed" in caplog.text
 
 
-def test_a_failed_commit_stores_nothing_of_it(journal: Journal) -> None:
+def test_a_failed_commit_stores_nothing_of_it(journal: EmbeddedJournal) -> None:
     """One commit is whole or not at all, and nothing of a failed one is acknowledged; the next one works."""
     for trouble in ("select raise(abort, 'no')", "select raise(rollback, 'no')"):
         journal._writing.execute(
@@ -262,24 +274,24 @@ def test_a_failed_commit_stores_nothing_of_it(journal: Journal) -> None:
     assert put(journal, *(message(session_id, 1) for session_id in "abdec")) == ["stored"] * 5
 
 
-def test_what_cannot_be_written_harms_one_commit(journal: Journal) -> None:
+def test_what_cannot_be_written_harms_one_commit(journal: EmbeddedJournal) -> None:
     """Text and numbers that SQLite does not take, against the rules of the caller, do not end the writer."""
     assert put(journal, message("\ud800", 1)) == ["journal_unusable"]
     assert put(journal, message("a", 1, received_at=1 << 70)) == ["io"]
     assert put(journal, message("a", 1)) == ["stored"]
 
 
-def test_one_writer(open_journal: Open, journal: Journal, path: Path) -> None:
+def test_one_writer(open_journal: Open, journal: EmbeddedJournal, path: Path) -> None:
     """A second writer is refused; a reader beside the writer sees what is stored."""
     with raises("journal_locked"):
         open_journal()
     put(journal, message("a", 1))
-    with closing(Reader(path)) as reader:
-        assert reader.last("a") == 1
+    with closing(EmbeddedReader(path)) as reader:
+        assert reader.standing("a").last == 1
         put(journal, message("a", 2))
-        assert reader.last("a") == 2
+        assert reader.standing("a").last == 2
     journal.close()
-    assert open_journal().last("a") == 2
+    assert open_journal().standing("a").last == 2
 
 
 def test_somebody_writes_without_our_lock(monkeypatch: pytest.MonkeyPatch, open_journal: Open, path: Path) -> None:
@@ -295,7 +307,7 @@ def test_somebody_writes_without_our_lock(monkeypatch: pytest.MonkeyPatch, open_
     assert put(journal, message("a", 1)) == ["stored"]
 
 
-def test_read_only(journal: Journal) -> None:
+def test_read_only(journal: EmbeddedJournal) -> None:
     """SQLite says that it may not write (made so by a setting: root may write everything), until it may again."""
     journal._writing.execute("pragma query_only = on")
     assert put(journal, message("a", 1)) == ["journal_unusable"]
@@ -306,12 +318,12 @@ def test_read_only(journal: Journal) -> None:
     assert put(journal, message("a", 1)) == ["stored"]
 
 
-def test_files_that_may_not_grow(journal: Journal) -> None:
+def test_files_that_may_not_grow(journal: EmbeddedJournal) -> None:
     """At any size: nothing is acknowledged that is not there, the state is clear, and it goes on by itself."""
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     large = f'["{"x" * 100_000}"]'
     for size in (1, 60_000, 200_000, 500_000):
-        start = journal.last("a") + 1
+        start = journal.standing("a").last + 1
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
         try:
             told = [put(journal, message("a", seq, large))[0] for seq in range(start, start + 8)]
@@ -321,7 +333,7 @@ def test_files_that_may_not_grow(journal: Journal) -> None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
         stored = told.count("stored")
         assert told == ["stored"] * stored + ["journal_unusable"] + ["gap"] * (7 - stored)
-        assert journal.last("a") == start + stored - 1
+        assert journal.standing("a").last == start + stored - 1
         journal.check()
         assert put(journal, message("a", start + stored, large)) == ["stored"]
 
@@ -338,9 +350,9 @@ def small(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_full_disk(small: Path) -> None:
     """The same where the disk is full: `disk_full`, and on again when there is room."""
-    with closing(Journal(small / "live" / "journal.sqlite", tell)) as journal:
+    with closing(EmbeddedJournal(small / "live" / "journal.sqlite", tell)) as journal:
         for spare in (0, 20, 100):
-            seq = journal.last("a") + 1
+            seq = journal.standing("a").last + 1
             room = os.statvfs(small)
             (small / "filling").write_bytes(bytes(max(0, room.f_bavail * room.f_frsize - (spare << 10))))
             assert put(journal, message("a", seq, f'["{"x" * 200_000}"]')) == ["disk_full"]
@@ -349,26 +361,26 @@ def test_a_full_disk(small: Path) -> None:
             (small / "filling").unlink()
             journal.check()
             assert put(journal, message("a", seq)) == ["stored"]
-        assert journal.last("a") == 3
+        assert journal.standing("a").last == 3
 
 
 def test_a_file_system_that_is_read_only(small: Path) -> None:
     """A journal there cannot be opened for writing."""
-    Journal(small / "journal.sqlite", tell).close()
+    EmbeddedJournal(small / "journal.sqlite", tell).close()
     subprocess.run(["mount", "-o", "remount,ro", small], check=True)
     with raises("home_unusable"):
-        Journal(small / "journal.sqlite", tell)
+        EmbeddedJournal(small / "journal.sqlite", tell)
     with raises("home_unusable"):
-        Journal(small / "live" / "journal.sqlite", tell)
+        EmbeddedJournal(small / "live" / "journal.sqlite", tell)
 
 
-def test_no_journal(journal: Journal, path: Path, tmp_path: Path) -> None:
+def test_no_journal(journal: EmbeddedJournal, path: Path, tmp_path: Path) -> None:
     """Reading one that is not there, and writing one that was removed: nothing is acknowledged into a deleted file."""
     with raises("no_journal"):
-        Reader(tmp_path / "none.sqlite")
+        EmbeddedReader(tmp_path / "none.sqlite")
     (tmp_path / "none.sqlite").touch()
     with raises("no_journal"):
-        Reader(tmp_path / "none.sqlite")
+        EmbeddedReader(tmp_path / "none.sqlite")
     shutil.rmtree(path.parent)
     assert put(journal, message("a", 1)) == ["no_journal"]
     with raises("no_journal"):
@@ -381,7 +393,7 @@ def test_a_newer_version(open_journal: Open, path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(f"pragma user_version = {FORMAT + 1}")
     before = path.read_bytes()
-    for opening in (open_journal, lambda: Reader(path)):
+    for opening in (open_journal, lambda: EmbeddedReader(path)):
         with raises("newer_format"):
             opening()
     assert path.read_bytes() == before
@@ -394,7 +406,7 @@ def test_damage(open_journal: Open, path: Path) -> None:
     journal.close()
     whole = path.read_bytes()
     path.write_bytes(whole.replace(b"altered", b"ALTERED"))
-    with closing(Reader(path)) as reader:
+    with closing(EmbeddedReader(path)) as reader:
         with raises("journal_damaged"):
             reader.messages("a")
         assert len(reader.messages("b")) == 1
@@ -472,7 +484,7 @@ class Model(RuleBasedStateMachine):
     def begin(self) -> None:
         Model.runs += 1
         self.path = self.folder / f"{Model.runs}" / "journal.sqlite"
-        self.journal = Journal(self.path, tell)
+        self.journal = EmbeddedJournal(self.path, tell)
         self.model: dict[str, list[bytes]] = {}
 
     @rule(
@@ -499,14 +511,14 @@ class Model(RuleBasedStateMachine):
     @rule()
     def reopen(self) -> None:
         self.journal.close()
-        self.journal = Journal(self.path, tell)
+        self.journal = EmbeddedJournal(self.path, tell)
 
     @invariant()
     def same(self) -> None:
         for session_id in "ab":
             stored = self.journal.messages(session_id)
             assert [one.content for one in stored] == self.model.get(session_id, [])
-            assert self.journal.last(session_id) == len(stored)
+            assert self.journal.standing(session_id).last == len(stored)
         listed = sorted(everything(self.journal, size=5))
         assert listed == sorted((name, seq + 1) for name, has in self.model.items() for seq in range(len(has)))
 

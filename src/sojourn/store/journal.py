@@ -10,23 +10,19 @@ import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from sojourn.errors import SojournError, as_ours
 from sojourn.store.files import make_folder
-from sojourn.store.messages import Message, Reader, connect, digest_of, faults, lay_out, locked
+from sojourn.store.journals import OVERHEAD, ROOM, Message, Settled, Standing, Told
+from sojourn.store.messages import EmbeddedReader, connect, digest_of, faults, lay_out, locked
 
-ROOM = 64 << 20
-"""Bytes that may wait to be stored."""
-
-_OVERHEAD = 500
-"""Bytes that a waiting message takes beside its content, about."""
-
-_COLUMNS = ("session_id", "seq", "content", "digest", "received_at", "started_at", "ended_at")
+_COLUMNS = ("session_id", "seq", "content", "digest", "received_at", "started_at", "ended_at", "events", "key")
 _ROW = f"({', '.join('?' * len(_COLUMNS))})"
 _INSERTS = {
     rows: f"insert into messages ({', '.join(_COLUMNS)}) values {', '.join([_ROW] * rows)}"
@@ -38,16 +34,7 @@ select json_group_object(value, (select coalesce(max(seq), 0) from messages wher
 _DIGEST = "select digest from messages where session_id = ? and seq = ?"
 
 
-class Settled(NamedTuple):
-    """What became of a message: durable, already so before (*is_known*), or not stored because of *error*."""
-
-    message: Message
-    sender: Any
-    error: SojournError | None = None
-    is_known: bool = False
-
-
-class Journal(Reader):
+class EmbeddedJournal(EmbeddedReader):
     """Writes a journal, which it has alone; at most *room* bytes wait.
 
     After each commit *told* is called with what became of its messages, on the writing thread: it should hand on
@@ -55,7 +42,7 @@ class Journal(Reader):
     Raises `SojournError` when the file is another process's, damaged, or of a newer version.
     """
 
-    def __init__(self, path: Path, told: Callable[[list[Settled]], None], *, room: int = ROOM) -> None:
+    def __init__(self, path: Path, told: Told, *, room: int = ROOM) -> None:
         make_folder(path.parent)
         with ExitStack() as stack:
             stack.enter_context(locked(path))
@@ -76,6 +63,10 @@ class Journal(Reader):
         """Bytes that wait to be durable."""
         return self._waiting
 
+    def claim(self, session_id: str) -> Standing:
+        """Where the session stands: nobody else writes this file."""
+        return self.standing(session_id)
+
     def submit(self, message: Message, sender: object = None) -> None:
         """Have *message* stored; *sender* comes back with what became of it. From any thread, without waiting.
 
@@ -83,7 +74,7 @@ class Journal(Reader):
         ``overload`` when too much waits, ``closed``. Told later: ``other_content`` for a number that holds
         something else, ``gap`` for one whose predecessor is not stored, or what keeps the journal from being written.
         """
-        size = len(message.content) + _OVERHEAD
+        size = len(message.content) + OVERHEAD
         with self._changed:
             if self._is_closing:
                 raise SojournError("closed", "the journal is closed")
@@ -118,11 +109,12 @@ class Journal(Reader):
 
     def _write(self) -> None:
         while batch := self._take():
+            began = time.perf_counter()
             settled = self._commit(batch)
             with self._changed:
                 self._waiting -= _size(batch)
             try:
-                self._told(settled)
+                self._told(settled, time.perf_counter() - began)
             except Exception:
                 logging.getLogger(__name__).exception("what became of messages could not be told")
 
@@ -195,4 +187,4 @@ class Journal(Reader):
 
 
 def _size(batch: list[tuple[Message, Any]]) -> int:
-    return sum(len(message.content) + _OVERHEAD for message, _ in batch)
+    return sum(len(message.content) + OVERHEAD for message, _ in batch)

@@ -6,12 +6,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import xxhash
 
 from sojourn.errors import SojournError, UsageError, as_ours, disk_full
 from sojourn.store.files import sync
+from sojourn.store.journals import Session, Standing, Stored
 
 FILE = Path("live", "journal.sqlite")
 """Where a home keeps its journal."""
@@ -33,9 +34,12 @@ create table messages (
     received_at integer not null,
     started_at integer,
     ended_at integer,
+    events integer not null,
+    key text,
     unique (session_id, seq)
 );
 create index starts on messages (started_at, session_id) where started_at is not null;
+create unique index keys on messages (session_id, key) where key is not null;
 create index ends on messages (session_id, ended_at) where ended_at is not null;
 create table probe (number integer primary key, content blob not null);
 pragma user_version = {FORMAT};
@@ -48,9 +52,22 @@ select
     session_id,
     started_at,
     (select ended_at from messages as m where m.session_id = s.session_id and ended_at is not null) as ended_at,
-    (select max(seq) from messages as m where m.session_id = s.session_id) as last
+    (select max(seq) from messages as m where m.session_id = s.session_id) as last,
+    (select events from messages as m where m.session_id = s.session_id order by seq desc limit 1) as events
 from messages as s
 where started_at is not null
+"""
+_STANDING = """
+select
+    seq,
+    (select content from messages as m where m.session_id = s.session_id and m.seq = 1) as first,
+    (select digest from messages as m where m.session_id = s.session_id and m.seq = 1) as digest,
+    exists (select 1 from messages as m where m.session_id = s.session_id and ended_at is not null) as is_ended,
+    events
+from messages as s
+where session_id = ?
+order by seq desc
+limit 1
 """
 _SESSIONS = f"""
 select * from (
@@ -61,40 +78,7 @@ where coalesce((ended_at is null) = ?, true) limit ?
 """
 
 
-class Message(NamedTuple):
-    """What a client sent, as it is to be kept; times in epoch microseconds.
-
-    Who sends says which message opens its session (*started_at*) and which ends it (*ended_at*).
-    """
-
-    session_id: str
-    seq: int
-    content: bytes
-    received_at: int
-    started_at: int | None = None
-    ended_at: int | None = None
-
-
-class Stored(NamedTuple):
-    """A message read back; *place* grows with each one stored, over all sessions."""
-
-    place: int
-    session_id: str
-    seq: int
-    content: bytes
-    received_at: int
-
-
-class Session(NamedTuple):
-    """A session in short; *ended_at* is None while it is open, *last* the number of its last message."""
-
-    session_id: str
-    started_at: int
-    ended_at: int | None
-    last: int
-
-
-class Reader:
+class EmbeddedReader:
     """Reads a journal, also while another process writes it; one reading at a time.
 
     Every method raises `SojournError` where the file cannot be read or is damaged.
@@ -107,9 +91,20 @@ class Reader:
         self._reading_lock = threading.Lock()
         self._reading = connect(path, "ro")
 
-    def last(self, session_id: str) -> int:
-        """The number of the session's last message; 0 if it has none."""
-        return int(self._rows("select coalesce(max(seq), 0) from messages where session_id = ?", session_id)[0][0])
+    def standing(self, session_id: str) -> Standing:
+        """Where the session stands."""
+        found = self._rows(_STANDING, session_id)
+        if not found:
+            return Standing()
+        last, first, digest, is_ended, events = found[0]
+        if digest_of(first) != digest:
+            raise _damaged(self.path, f"message 1 of session {session_id} was altered")
+        return Standing(last, first, bool(is_ended), events)
+
+    def keyed(self, session_id: str, key: str) -> int | None:
+        """The number of the session's message that was sent with *key*."""
+        found = self._rows("select seq from messages where session_id = ? and key = ?", session_id, key)
+        return int(found[0][0]) if found else None
 
     def messages(self, session_id: str) -> list[Stored]:
         """The messages of a session by number, from 1 on without a gap."""

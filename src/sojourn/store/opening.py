@@ -1,4 +1,4 @@
-"""Opening the store that a command names."""
+"""Opening the store or the journal that a command names."""
 
 import os
 from pathlib import Path
@@ -6,19 +6,42 @@ from pathlib import Path
 from sojourn.errors import UsageError
 from sojourn.store.base import Store
 from sojourn.store.embedded import Embedded
+from sojourn.store.journals import JournalReader
 
 
 def open_store(home: str | None, url: str | None) -> Store:
     """The store at *url*, or the embedded one; *home* defaults to `SOJOURN_HOME` or ``./sojourn-data``."""
+    folder = _folder(home)
+    if url is None:
+        return Embedded(folder)
+    _check(url)
+    from sojourn.store.postgres import Postgres  # its driver is slow to import
+
+    return Postgres(folder, url)
+
+
+def open_journal_reader(home: str | None, url: str | None) -> JournalReader:
+    """Reads the journal of live messages at *url*, or the embedded one of *home*, as in `open_store`.
+
+    Raises `SojournError`: ``no_journal`` where nothing was ever received, ``newer_format``.
+    """
+    if url is None:
+        from sojourn.store.messages import FILE, EmbeddedReader
+
+        return EmbeddedReader(_folder(home) / FILE)
+    _check(url)
+    raise UsageError("bad_store", "live messages are not kept in a database yet; leave the store's URL out")
+
+
+def _folder(home: str | None) -> Path:
     folder = Path(home or os.environ.get("SOJOURN_HOME") or "sojourn-data").absolute()
     if folder.exists() and not folder.is_dir():
         raise UsageError("home_unusable", f"the home {folder} is a file; name a folder with --home")
     if "?" in str(folder):
         raise UsageError("home_unusable", f"the home {folder} has a ? in its path; name a folder without")
-    if url is None:
-        return Embedded(folder)
+    return folder
+
+
+def _check(url: str) -> None:
     if not url.startswith(("postgresql://", "postgres://")):
         raise UsageError("bad_store", "a store is a URL such as postgresql://user:password@host:5432/database")
-    from sojourn.store.postgres import Postgres  # its driver is slow to import
-
-    return Postgres(folder, url)

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +32,7 @@ _NO_ROOM = re.compile("No space left on device|File too large|Disk quota exceede
 _PATH = re.compile(r'/[^"\\]+')
 
 Connection = duckdb.DuckDBPyConnection
+_NOT_ITS_FAULT = (duckdb.OutOfMemoryException, duckdb.IOException, duckdb.FatalException, duckdb.InternalException)
 
 
 @dataclass(frozen=True)
@@ -57,17 +58,17 @@ class Built:
 
 
 @contextmanager
-def connect(memory: int | None = None, spill: Path | None = None) -> Iterator[Connection]:
+def connect(memory: int | None = None, spill: Path | None = None, threads: int | None = None) -> Iterator[Connection]:
     """An in-memory DuckDB in UTC that never looks for extensions; DuckDB's errors come out as ours."""
     connection = duckdb.connect(
         config={
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": True,
-            "threads": os.cpu_count() or 1,
+            "threads": threads or os.cpu_count() or 1,
         }
     )
-    try:
-        connection.execute("set TimeZone = 'UTC'")
+    with closing(connection), _told():
+        connection.execute("set global TimeZone = 'UTC'")  # global: for its cursors too
         if memory is not None:
             limit = max(_LEAST, memory - _PROCESS)
             connection.execute(f"set memory_limit = '{limit}B'")
@@ -82,6 +83,20 @@ def connect(memory: int | None = None, spill: Path | None = None) -> Iterator[Co
         if _NO_ROOM.search(str(error)):
             path = _PATH.search(str(error))
             raise disk_full(f" ({path[0]})" if path is not None else "") from error
+
+
+@contextmanager
+def read_aside(connection: Connection) -> Iterator[Connection]:
+    """Another connection to the DuckDB of *connection*, for one thread to read with; nobody waits for another."""
+    with closing(connection.cursor()) as aside, _told():
+        aside.execute("begin transaction read only")  # also for what `explain analyze` would do in memory
+        yield aside
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
         if isinstance(error, duckdb.IOException):
             raise SojournError("io", f"reading or writing failed: {_first_line(error)}") from error
         raise
@@ -89,8 +104,6 @@ def connect(memory: int | None = None, spill: Path | None = None) -> Iterator[Co
         if str(error) == "Query interrupted":  # DuckDB saw the interrupt before Python did
             raise KeyboardInterrupt from error
         raise
-    finally:
-        connection.close()
 
 
 def build(
@@ -153,9 +166,11 @@ def _project(connection: Connection, pipeline: Pipeline) -> int:
 
 
 @contextmanager
-def attached(snapshots: Mapping[str, Path]) -> Iterator[Connection]:
+def attached(
+    snapshots: Mapping[str, Path], memory: int | None = None, spill: Path | None = None, threads: int | None = None
+) -> Iterator[Connection]:
     """A connection with each snapshot attached read-only under its pipeline's name."""
-    with connect() as connection:
+    with connect(memory, spill, threads) as connection:
         for name, path in snapshots.items():
             connection.execute(f"attach {quote(str(path))} as {identifier(name)} (read_only)")
         yield connection
@@ -166,7 +181,6 @@ def lock_down(connection: Connection, readable: list[Path]) -> None:
     connection.execute("set allowed_paths = $1", [[str(path) for path in readable]])
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")
-    connection.execute("begin transaction read only")  # also for what `explain analyze` would do in memory
 
 
 def select(connection: Connection, sql: str) -> pa.RecordBatchReader:
@@ -183,7 +197,7 @@ def select(connection: Connection, sql: str) -> pa.RecordBatchReader:
         raise UsageError(
             "not_allowed", f"the query reads outside the published tables: {_first_line(error)}"
         ) from error
-    except (duckdb.OutOfMemoryException, duckdb.IOException):
+    except _NOT_ITS_FAULT:
         raise
     except duckdb.Error as error:
         raise _does_not_run(error) from error

@@ -6,7 +6,7 @@ The driver's DBAPI layer is left aside: it imports what data frame libraries it 
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -46,6 +46,7 @@ class Session:
     def __init__(self, url: str) -> None:
         self._secrets = _secrets(url)
         self._streams: list[AdbcStatement] = []
+        self._reads = 0
         self.failure: BaseException | None = None
         for name, value in _DEFAULTS.items():
             os.environ.setdefault(name, value)
@@ -64,10 +65,23 @@ class Session:
     def close(self) -> None:
         """End the session; what is not committed is undone."""
         with suppress(Error):
-            for statement in self._streams:
-                statement.close()
+            self._end_streams()
             self._connection.close()
             self._database.close()
+
+    def rests(self) -> bool:
+        """Make ready to be used again; False where a result that was not read to its end stands in the way."""
+        if self.failure is not None or self._reads:
+            return False
+        self._end_streams()
+        return True
+
+    def is_alive(self) -> bool:
+        """Whether the database still answers here."""
+        try:
+            return bool(self.rows("select 1 as yes"))
+        except DatabaseError:
+            return False
 
     def execute(self, sql: str, *parameters: str | int) -> None:
         """Run *sql*; several statements when there are no *parameters* (`$1` ...)."""
@@ -94,6 +108,7 @@ class Session:
             statement.set_sql_query(sql)
             handle, _ = self._waited_for(statement.execute_query)
             reader = pa.RecordBatchReader.from_stream(handle)
+            self._reads += 1
         return pa.RecordBatchReader.from_batches(_plain_schema(reader.schema), self._batches(reader))
 
     def load(self, rows: pa.RecordBatchReader, table: str) -> None:
@@ -129,11 +144,16 @@ class Session:
                 statement.bind(pa.record_batch({f"p{at}": [value] for at, value in enumerate(parameters)}))
             yield statement
 
+    def _end_streams(self) -> None:
+        while self._streams:
+            self._streams.pop().close()
+
     def _batches(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
         try:
             with self._told():
                 while (batch := self._waited_for(lambda: next(reader, None))) is not None:
                     yield _plain(batch)
+                self._reads -= 1
         except BaseException as error:
             self.failure = error
             raise
@@ -154,18 +174,52 @@ class Session:
             raise DatabaseError("database", "the database refused", error, _said(error, self._secrets)) from None
 
 
-@contextmanager
-def connect(url: str) -> Iterator[Session]:
+class Sessions:
+    """Sessions with the database at *url*, for several threads: up to *kept* of them wait open for the next use."""
+
+    def __init__(self, url: str, kept: int = 0) -> None:
+        self.url = url
+        self.kept = kept
+        self._idle: list[Session] = []
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """A session of one's own; one that broke, or that its user left by an error, is used no more."""
+        session = self._taken()
+        is_fine = False
+        try:
+            yield session
+            is_fine = session.rests()
+        except Exception as error:
+            if session.failure is not None and error is not session.failure:
+                raise session.failure from None
+            raise
+        finally:
+            if is_fine and len(self._idle) < self.kept:
+                self._idle.append(session)
+            else:
+                session.close()
+
+    def close(self) -> None:
+        """Close those that wait; those in use close when they come back."""
+        self.kept = 0
+        while self._idle:
+            self._idle.pop().close()
+
+    def _taken(self) -> Session:
+        while True:
+            try:
+                session = self._idle.pop()
+            except IndexError:
+                return Session(self.url)
+            if session.is_alive():
+                return session
+            session.close()  # the database was restarted, or ended what waits too long
+
+
+def connect(url: str) -> AbstractContextManager[Session]:
     """A session with the database at *url*."""
-    session = Session(url)
-    try:
-        yield session
-    except Exception as error:
-        if session.failure is not None and error is not session.failure:
-            raise session.failure from None
-        raise
-    finally:
-        session.close()
+    return Sessions(url).session()
 
 
 def _plain_schema(schema: pa.Schema) -> pa.Schema:

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from sojourn.errors import SojournError, UsageError
 from sojourn.loading import to_begin
 from sojourn.store.files import locked, make_folder, move, remove_all_but
+from sojourn.store.readings import Limits, Reading
 
 FORMAT = 1
 """How a home and a database are laid out; one that was written in a newer way is refused."""
@@ -67,18 +68,6 @@ class Publication:
     reading: dict[str, Any]
     report: dict[str, Any]
     quarantine: Path | None
-
-
-class Reading(ABC):
-    """What is published at one moment: all its queries see the same runs. One result is read at a time."""
-
-    @abstractmethod
-    def query(self, sql: str) -> pa.RecordBatchReader:
-        """The result of a person's read-only query."""
-
-    @abstractmethod
-    def table(self, pipeline: str, table: str, order_by: Sequence[str] | None) -> pa.RecordBatchReader:
-        """All rows of a published table, nulls first; without *order_by* in the order they were made."""
 
 
 class Store(ABC):
@@ -164,6 +153,10 @@ class Store(ABC):
         return published
 
     @abstractmethod
+    @abstractmethod
+    def kept_open(self, limits: Limits) -> AbstractContextManager[None]:
+        """Keep what readings need open between them, for a process with threads that read again and again."""
+
     def reading(self, pipeline: str | None = None) -> AbstractContextManager[Reading]:
         """What is published now, whatever runs publish meanwhile; *pipeline*'s tables need no schema."""
 

@@ -1,9 +1,10 @@
 """The embedded warehouse: one immutable DuckDB file per pipeline and run, and a catalog that names the current ones."""
 
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any, NamedTuple
 
 import msgspec
 import pyarrow as pa
@@ -11,45 +12,30 @@ import pyarrow.parquet as pq
 
 from sojourn.engines import duckdb as engine
 from sojourn.errors import SojournError
+from sojourn.store import catalog as catalogs
 from sojourn.store.base import (
-    FORMAT,
     IDENTITY,
     QUARANTINE,
     RUNS,
     Kept,
     Publication,
-    Reading,
     Store,
-    check_format,
     run_row,
 )
+from sojourn.store.catalog import Catalog, Entry
+from sojourn.store.current import Current
 from sojourn.store.files import make_folder, move, remove_all_but, sync, write_whole
+from sojourn.store.readings import Limits, Reading, table_query
 
 KEPT_SNAPSHOTS = 3
 """Snapshots of a pipeline that stay, the current one included."""
 
 
-class Entry(msgspec.Struct):
-    """A pipeline in the catalog: its snapshots by run (the current last), and what they rest on."""
+class _Opened(NamedTuple):
+    """A DuckDB with the snapshots that *catalog* names."""
 
-    runs: Annotated[list[str], msgspec.Meta(min_length=1)]
-    tables: dict[str, int]
-    files: list[str]
-    events: int
-    reading: dict[str, Any]
-
-
-class Catalog(msgspec.Struct):
-    """The one file that says what is current. Whatever it does not name is garbage."""
-
-    format: int = FORMAT
-    pipelines: dict[str, Entry] = {}
-    runs: list[str] = []
-    quarantine: list[str] = []
-
-
-class _Format(msgspec.Struct):
-    format: int = FORMAT
+    connection: engine.Connection
+    catalog: Catalog
 
 
 class Embedded(Store):
@@ -59,6 +45,7 @@ class Embedded(Store):
         super().__init__(home)
         self.area = home
         self._catalog_path = home / "catalog.json"
+        self._current: Current[_Opened] | None = None
 
     def kept(self, pipeline: str) -> Kept:
         """What the catalog holds of *pipeline*."""
@@ -87,22 +74,31 @@ class Embedded(Store):
 
     def published(self) -> list[dict[str, Any]]:
         """Every published table, from the catalog."""
-        return [
-            {"pipeline": name, "table": table, "rows": rows, "run_id": entry.runs[-1]}
-            for name, entry in sorted(self._catalog().pipelines.items())
-            for table, rows in entry.tables.items()
-        ]
+        return catalogs.published(self._catalog())
+
+    @contextmanager
+    def kept_open(self, limits: Limits) -> Iterator[None]:
+        """Keep one DuckDB open while the catalog stays as it is: all readings share its threads and memory."""
+        with tempfile.TemporaryDirectory(prefix="sojourn-") as folder:
+            self._current = Current(lambda stack: self._open(stack, limits, Path(folder)))
+            try:
+                yield
+            finally:
+                self._current.replace()
+                self._current = None
 
     @contextmanager
     def reading(self, pipeline: str | None = None) -> Iterator[Reading]:
         """The current snapshots, and `sojourn`'s own tables; queries reach nothing else."""
         with ExitStack() as stack:
-            connection, catalog = self._attached(stack)
-            readable = self._own_tables(connection, catalog)
-            if pipeline in catalog.pipelines:
+            if self._current is None:
+                opened = self._open(stack)
+            else:
+                opened = stack.enter_context(self._current.used(lambda it: it.catalog == self._catalog()))
+            connection = stack.enter_context(engine.read_aside(opened.connection))
+            if pipeline in opened.catalog.pipelines:
                 connection.execute(f"use {engine.identifier(str(pipeline))}")
-            engine.lock_down(connection, readable)
-            yield _Snapshots(connection)
+            yield _Snapshots(connection, opened.catalog)
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
@@ -117,16 +113,21 @@ class Embedded(Store):
             write_whole(self._catalog_path, msgspec.json.encode(Catalog()))
         yield
 
-    def _attached(self, stack: ExitStack) -> tuple[engine.Connection, Catalog]:
-        """The current snapshots attached; looks again when runs replaced them in between."""
+    def _open(self, stack: ExitStack, limits: Limits | None = None, folder: Path | None = None) -> _Opened:
+        """The current snapshots attached, and nothing else in reach; *folder* is for what memory cannot hold."""
+        memory, threads = (limits.memory, limits.threads) if limits is not None else (None, None)
         while True:
             catalog = self._catalog()
             snapshots = {name: self._snapshot(name, entry.runs[-1]) for name, entry in catalog.pipelines.items()}
+            spill = Path(tempfile.mkdtemp(dir=folder)) if folder is not None else None
             try:
-                return stack.enter_context(engine.attached(snapshots)), catalog
+                connection = stack.enter_context(engine.attached(snapshots, memory, spill, threads))
             except SojournError:
                 if self._catalog() == catalog:
                     raise
+                continue  # runs replaced the snapshots in between
+            engine.lock_down(connection, self._own_tables(connection, catalog))
+            return _Opened(connection, catalog)
 
     def _own_tables(self, connection: engine.Connection, catalog: Catalog) -> list[Path]:
         """Make the views `sojourn.runs` and `sojourn.quarantine`; the files that they read."""
@@ -182,20 +183,7 @@ class Embedded(Store):
         return self.home / "runs" / f"{run_id}.parquet"
 
     def _catalog(self) -> Catalog:
-        path = self._catalog_path
-        try:
-            content = path.read_bytes()
-            check_format(msgspec.json.decode(content, type=_Format).format, f"the home {self.home}")
-            return msgspec.json.decode(content, type=Catalog)
-        except FileNotFoundError:
-            return Catalog()
-        except OSError as error:
-            raise SojournError("catalog", f"the catalog {path} cannot be read: {error.strerror}") from error
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise SojournError(
-                "catalog",
-                f"the catalog {path} is damaged ({error}); bring it back from a backup, or use another home",
-            ) from error
+        return catalogs.read(self._catalog_path)
 
     def _is_recorded(self, run_id: str) -> bool:
         return run_id in self._catalog().runs
@@ -214,12 +202,22 @@ class Embedded(Store):
 
 
 class _Snapshots(Reading):
-    def __init__(self, connection: engine.Connection) -> None:
+    def __init__(self, connection: engine.Connection, catalog: Catalog) -> None:
         self.connection = connection
+        self.catalog = catalog
 
     def query(self, sql: str) -> pa.RecordBatchReader:
         return engine.select(self.connection, sql)
 
-    def table(self, pipeline: str, table: str, order_by: Sequence[str] | None) -> pa.RecordBatchReader:
-        keys = ", ".join(f"{engine.identifier(key)} nulls first" for key in order_by or ()) or "rowid"
-        return self.query(f"from {engine.identifier(pipeline)}.{engine.identifier(table)} order by {keys}")
+    def table(
+        self,
+        pipeline: str,
+        table: str,
+        order_by: Sequence[str] | None,
+        where: str = "true",
+        page: tuple[int, int] | None = None,
+    ) -> pa.RecordBatchReader:
+        return self.query(table_query(pipeline, table, [*(order_by or ()), "rowid"], where, page))
+
+    def published(self) -> list[dict[str, Any]]:
+        return catalogs.published(self.catalog)

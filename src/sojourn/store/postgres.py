@@ -14,12 +14,15 @@ import pyarrow as pa
 from sojourn.engines.duckdb import identifier
 from sojourn.errors import SojournError, UsageError
 from sojourn.store import relations
-from sojourn.store.adbc import DatabaseError, Session, connect
-from sojourn.store.base import Kept, Publication, Reading, Store, check_format
+from sojourn.store.adbc import DatabaseError, Session, Sessions, connect
+from sojourn.store.base import Kept, Publication, Store, check_format
 from sojourn.store.files import tell, write_whole
+from sojourn.store.readings import Limits, Reading, table_query
 
 _LOCK = 7_030_541_201
 """The advisory lock of whoever writes, one for all of Sojourn in a database."""
+
+_KEPT_SESSIONS = 4
 
 _SPACE = r"(?:\s|--[^\n]*(?:\n|$)|/\*(?:(?!\*/).)*\*/)*"
 _QUERY = re.compile(rf"{_SPACE}(?:select|with|values|table|explain|show|\()", re.IGNORECASE | re.DOTALL)
@@ -33,6 +36,7 @@ class Postgres(Store):
         super().__init__(home)
         self.url = url
         self._session: Session | None = None  # while writing
+        self._sessions = Sessions(url)
 
     def kept(self, pipeline: str) -> Kept:
         """What the database lists of *pipeline*."""
@@ -61,15 +65,17 @@ class Postgres(Store):
 
     def published(self) -> list[dict[str, Any]]:
         """Every published table."""
-        with connect(self.url) as session:
-            if not relations.are_made(session):
-                return []
-            heads = session.rows("select pipeline, run_id, tables from sojourn.pipelines order by pipeline")
-        return [
-            {"pipeline": head["pipeline"], "table": table, "rows": rows, "run_id": head["run_id"]}
-            for head in heads
-            for table, rows in json.loads(head["tables"]).items()
-        ]
+        with self._sessions.session() as session:
+            return _published(session) if relations.are_made(session) else []
+
+    @contextmanager
+    def kept_open(self, limits: Limits) -> Iterator[None]:  # noqa: ARG002 - they are the database's own affair
+        """Keep a few sessions open: beginning one takes longer than most queries."""
+        self._sessions = Sessions(self.url, kept=_KEPT_SESSIONS)
+        try:
+            yield
+        finally:
+            self._sessions.close()
 
     @contextmanager
     def reading(self, pipeline: str | None = None) -> Iterator[Reading]:
@@ -78,7 +84,7 @@ class Postgres(Store):
         It holds *pipeline*'s tables, so that no run exchanges them between two queries.
         """
         try:
-            with connect(self.url) as session, session.transaction("read only"):
+            with self._sessions.session() as session, session.transaction("read only"):
                 _settle(session, pipeline)
                 yield _Transaction(session)
         except DatabaseError as error:
@@ -140,10 +146,28 @@ class _Transaction(Reading):
             raise UsageError("not_a_query", "only one SELECT (or EXPLAIN, SHOW) can be run here")
         return self.session.stream(sql, copies=not _NOT_STREAMED.search(sql))
 
-    def table(self, pipeline: str, table: str, order_by: Sequence[str] | None) -> pa.RecordBatchReader:
-        keys = ", ".join(f"{identifier(key)} nulls first" for key in order_by or ())
+    def table(
+        self,
+        pipeline: str,
+        table: str,
+        order_by: Sequence[str] | None,
+        where: str = "true",
+        page: tuple[int, int] | None = None,
+    ) -> pa.RecordBatchReader:
         # rows were loaded in their order and never change: their place tells it
-        return self.query(f"select * from {identifier(pipeline)}.{identifier(table)} order by {keys or 'ctid'}")
+        return self.query(table_query(pipeline, table, [*(order_by or ()), "ctid"], where, page))
+
+    def published(self) -> list[dict[str, Any]]:
+        return _published(self.session)
+
+
+def _published(session: Session) -> list[dict[str, Any]]:
+    heads = session.rows("select pipeline, run_id, tables from sojourn.pipelines order by pipeline")
+    return [
+        {"pipeline": head["pipeline"], "table": table, "rows": rows, "run_id": head["run_id"]}
+        for head in heads
+        for table, rows in json.loads(head["tables"]).items()
+    ]
 
 
 def _settle(session: Session, pipeline: str | None) -> None:

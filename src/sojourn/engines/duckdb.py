@@ -30,9 +30,9 @@ _KINDS = {"integer": "bigint", "number": "double", "boolean": "boolean", "time":
 
 _NO_ROOM = re.compile("No space left on device|File too large|Disk quota exceeded", re.IGNORECASE)
 _PATH = re.compile(r'/[^"\\]+')
+_NOT_ITS_FAULT = (duckdb.OutOfMemoryException, duckdb.IOException, duckdb.FatalException, duckdb.InternalException)
 
 Connection = duckdb.DuckDBPyConnection
-_NOT_ITS_FAULT = (duckdb.OutOfMemoryException, duckdb.IOException, duckdb.FatalException, duckdb.InternalException)
 
 
 @dataclass(frozen=True)
@@ -75,14 +75,6 @@ def connect(memory: int | None = None, spill: Path | None = None, threads: int |
         if spill is not None:
             connection.execute(f"set temp_directory = {quote(str(spill))}")
         yield connection
-    except duckdb.OutOfMemoryException as error:
-        raise SojournError(
-            "memory", f"the memory is not enough; give more with --memory ({_first_line(error)})"
-        ) from error
-    except duckdb.Error as error:
-        if _NO_ROOM.search(str(error)):
-            path = _PATH.search(str(error))
-            raise disk_full(f" ({path[0]})" if path is not None else "") from error
 
 
 @contextmanager
@@ -97,6 +89,14 @@ def read_aside(connection: Connection) -> Iterator[Connection]:
 def _told() -> Iterator[None]:
     try:
         yield
+    except duckdb.OutOfMemoryException as error:
+        raise SojournError(
+            "memory", f"the memory is not enough; give more with --memory ({_first_line(error)})"
+        ) from error
+    except duckdb.Error as error:
+        if _NO_ROOM.search(str(error)):
+            path = _PATH.search(str(error))
+            raise disk_full(f" ({path[0]})" if path is not None else "") from error
         if isinstance(error, duckdb.IOException):
             raise SojournError("io", f"reading or writing failed: {_first_line(error)}") from error
         raise

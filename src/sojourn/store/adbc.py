@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import adbc_driver_postgresql
 import pyarrow as pa
@@ -16,6 +15,7 @@ from adbc_driver_manager import AdbcConnection, AdbcStatement, Error
 
 from sojourn.engines.waiting import Result, waited_for
 from sojourn.errors import SojournError
+from sojourn.store.passwords import passwords_in, without
 
 _BROKEN = ("08", "53", "57", "58")  # classes of SQLSTATE: the connection, its resources, the operator, the system
 _USE_COPY = "adbc.postgresql.use_copy"
@@ -44,7 +44,7 @@ class Session:
     """One connection. Each statement is a transaction of its own outside of `transaction`."""
 
     def __init__(self, url: str) -> None:
-        self._secrets = _secrets(url)
+        self._secrets = passwords_in(url)
         self._streams: list[AdbcStatement] = []
         self._reads = 0
         self.failure: BaseException | None = None
@@ -236,25 +236,10 @@ def _is_numeric(kind: pa.DataType) -> bool:
     return isinstance(kind, pa.OpaqueType) and kind.type_name == "numeric"
 
 
-def _secrets(url: str) -> list[str]:
-    """What must never be printed: the password, as written and as meant."""
-    try:
-        parts = urlsplit(url)
-        given = [parts.password or "", *parse_qs(parts.query).get("password", [])]
-    except ValueError:
-        given = re.findall(r"//[^:]*:(.*)@", url)
-    return sorted({form for secret in given if secret for form in (secret, unquote(secret))}, key=len, reverse=True)
-
-
 def _said(error: Exception, secrets: list[str]) -> str:
     """The message without the driver's layers, the statement, and any part of a password."""
     text = re.sub(r"\s+SQLSTATE: \w{5}$|\n*Query was: .*", "", str(error), flags=re.DOTALL)
     text = re.sub(r"^.*?(?:ERROR|FATAL|PANIC):\s+", "", text, flags=re.DOTALL)
     text = re.sub(r"^(?:[A-Z_]+: )?(?:\[libpq\] )?(?:Failed to connect: )?", "", text)
     text = re.sub(r"\nLINE \d+:.*\n\s*\^|\n\s*(?:Is the server|This probably means|before or while|HINT:).*", "", text)
-    for secret in secrets:
-        text = text.replace(secret, "***")
-    text = re.sub(
-        r'"[^"\s]*@|(?<=percent-encoded token: ")[^"]*', lambda found: '"' * found[0].startswith('"') + "***", text
-    )
-    return " ".join(text.split()).rstrip(". ")[:300]
+    return without(secrets, text)

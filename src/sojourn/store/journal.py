@@ -15,17 +15,16 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from sojourn.errors import SojournError, as_ours
 from sojourn.store.files import make_folder
 from sojourn.store.journals import OVERHEAD, ROOM, Message, Settled, Standing, Told
-from sojourn.store.messages import EmbeddedReader, connect, digest_of, faults, lay_out, locked
+from sojourn.store.judging import COLUMNS, Batch, Row, judge, size_of
+from sojourn.store.messages import EmbeddedReader, connect, faults, lay_out, locked
 
-_COLUMNS = ("session_id", "seq", "content", "digest", "received_at", "started_at", "ended_at", "events", "key")
-_ROW = f"({', '.join('?' * len(_COLUMNS))})"
+_ROW = f"({', '.join('?' * len(COLUMNS))})"
 _INSERTS = {
-    rows: f"insert into messages ({', '.join(_COLUMNS)}) values {', '.join([_ROW] * rows)}"
+    rows: f"insert into messages ({', '.join(COLUMNS)}) values {', '.join([_ROW] * rows)}"
     for rows in (1024, 512, 256, 128, 64, 32, 16, 8, 4, 2, 1)
 }
 _LASTS = """
@@ -53,7 +52,7 @@ class EmbeddedJournal(EmbeddedReader):
             self._held = stack.pop_all()
         self._told, self._room = told, room
         self._waiting, self._failed, self._is_closing = 0, 0, False
-        self._queue: list[tuple[Message, Any]] = []
+        self._queue: Batch = []
         self._changed, self._writing_lock = threading.Condition(), threading.Lock()
         self._writer = threading.Thread(target=self._write, name="journal", daemon=True)
         self._writer.start()
@@ -112,58 +111,41 @@ class EmbeddedJournal(EmbeddedReader):
             began = time.perf_counter()
             settled = self._commit(batch)
             with self._changed:
-                self._waiting -= _size(batch)
+                self._waiting -= size_of(batch)
             try:
                 self._told(settled, time.perf_counter() - began)
             except Exception:
                 logging.getLogger(__name__).exception("what became of messages could not be told")
 
-    def _take(self) -> list[tuple[Message, Any]]:
+    def _take(self) -> Batch:
         with self._changed:
             self._changed.wait_for(lambda: self._queue or self._is_closing)
             batch, self._queue = self._queue, []
         return batch
 
-    def _commit(self, batch: list[tuple[Message, Any]]) -> list[Settled]:
+    def _commit(self, batch: Batch) -> list[Settled]:
         try:
             with self._transaction():
-                rows, settled = self._judge(batch)
+                lasts = self._lasts({message.session_id for message, _ in batch})
+                rows, settled = judge(batch, lasts, self._digest)
                 self._insert(rows)
         except Exception as error:  # noqa: BLE001 - the one thread that writes must outlive whatever a commit meets
-            self._failed, fault = _size(batch), as_ours(error)
+            self._failed, fault = size_of(batch), as_ours(error)
             return [Settled(message, sender, fault) for message, sender in batch]
         if rows:  # one that wrote nothing shows nothing
             self._failed = 0
         return settled
-
-    def _judge(self, batch: list[tuple[Message, Any]]) -> tuple[list[tuple[Any, ...]], list[Settled]]:
-        """The rows to insert, and what will have become of each message once they are durable."""
-        lasts = self._lasts({message.session_id for message, _ in batch})
-        fresh: dict[tuple[str, int], bytes] = {}
-        rows, settled = [], []
-        for message, sender in batch:
-            session_id, seq, content, *times = message
-            last, digest = lasts[session_id], digest_of(content)
-            if seq == last + 1:
-                lasts[session_id], fresh[session_id, seq] = seq, digest
-                rows.append((session_id, seq, content, digest, *times))
-                settled.append(Settled(message, sender))
-            elif not 0 < seq <= last:
-                fault = f"message {seq} of session {session_id} cannot follow message {last}"
-                settled.append(Settled(message, sender, SojournError("gap", fault)))
-            elif digest == (fresh.get((session_id, seq)) or self._writing.execute(_DIGEST, message[:2]).fetchone()[0]):
-                settled.append(Settled(message, sender, is_known=True))
-            else:
-                fault = f"message {seq} of session {session_id} is stored already, and holds something else"
-                settled.append(Settled(message, sender, SojournError("other_content", fault)))
-        return rows, settled
 
     def _lasts(self, session_ids: Iterable[str]) -> dict[str, int]:
         found = self._writing.execute(_LASTS, (json.dumps(list(session_ids)),)).fetchone()[0]
         lasts: dict[str, int] = json.loads(found)
         return lasts
 
-    def _insert(self, rows: list[tuple[Any, ...]]) -> None:
+    def _digest(self, *which: object) -> bytes | None:
+        found: tuple[bytes] | None = self._writing.execute(_DIGEST, which).fetchone()
+        return found and found[0]
+
+    def _insert(self, rows: list[Row]) -> None:
         start = 0
         for count, sql in _INSERTS.items():
             while len(rows) - start >= count:
@@ -184,7 +166,3 @@ class EmbeddedJournal(EmbeddedReader):
                 with suppress(sqlite3.Error):
                     self._writing.execute("rollback")
                 raise
-
-
-def _size(batch: list[tuple[Message, Any]]) -> int:
-    return sum(len(message.content) + OVERHEAD for message, _ in batch)

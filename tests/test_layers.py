@@ -18,6 +18,7 @@ LAYERS = (
     {"__main__"},
     {"cli"},
     {"demo"},
+    {"web"},
     {"running", "drafting"},
     {"run"},
     {"export", "metrics", "charts"},
@@ -47,6 +48,10 @@ DOORS = {
     "rich": {"show.py", "running.py"},
     "click": {"cli.py", "show.py"},
     "statsmodels": {"projection.py"},
+    "fastapi": {"web"},
+    "starlette": {"web"},
+    "uvicorn": {"web/serving.py"},
+    "prometheus_client": {"live/telemetry.py"},
     "altair": {"charts"},
     "vl_convert": {"charts/files.py"},
 }

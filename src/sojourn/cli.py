@@ -56,7 +56,12 @@ class _Group(click.Group):
 
 def _stored(command: Command) -> Command:
     """Give a command `--home` and `--store`."""
-    command = click.option("--store", metavar="URL", help="Publish to (or read from) postgresql://...")(command)
+    command = click.option(
+        "--store",
+        metavar="URL",
+        envvar="SOJOURN_STORE",
+        help="Publish to (or read from) postgresql://... [default: $SOJOURN_STORE]",
+    )(command)
     return click.option(
         "--home",
         metavar="DIR",
@@ -313,3 +318,59 @@ def export(pipeline: str, table: str | None, home: str | None, store: str | None
 
     for entry in running.export(pipeline, table, _open(home, store), Path(out), file_format):
         click.echo(f"{Path(out) / entry['file']}: {entry['rows']} rows")
+
+
+def _limited(command: Command) -> Command:
+    """Give a command the limits of what clients may do."""
+    options = [
+        ("--max-message", "1MiB", "Bytes of one message."),
+        ("--max-body", "16MiB", "Bytes of one request's body of many messages."),
+        ("--max-waiting", "64MiB", "Bytes of all messages that wait to be durable."),
+    ]
+    counts = [
+        ("--max-entries", 10_000, "Entries of one message."),
+        ("--max-in-flight", 64, "Messages of one client that wait to be durable; it is not read from beyond that."),
+        ("--max-connections", 10_000, "WebSockets at a time."),
+    ]
+    for name, size, text in reversed(options):
+        command = click.option(name, default=size, show_default=True, metavar="SIZE", help=text)(command)
+    for name, count, text in reversed(counts):
+        command = click.option(name, default=count, show_default=True, type=click.IntRange(1), help=text)(command)
+    return click.option(
+        "--idle", default="5m", show_default=True, metavar="DURATION", help="A client silent for longer is closed."
+    )(command)
+
+
+@main.command(context_settings={"auto_envvar_prefix": "SOJOURN"})
+@_stored
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Where to listen; beyond loopback tokens are needed."
+)
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
+@click.option(
+    "--tokens",
+    metavar="FILE",
+    envvar="SOJOURN_TOKENS_FILE",
+    allow_from_autoenv=False,
+    help="Who may come in, one token a line. [default: the tokens in $SOJOURN_TOKENS]",
+)
+@click.option("--cors", multiple=True, metavar="ORIGIN", help="Pages of this origin may ask, too; several times.")
+@click.option(
+    "--publish-every",
+    default="60s",
+    show_default=True,
+    metavar="DURATION",
+    help="Publish live sessions when something changed; 0 for never.",
+)
+@_limited
+def serve(**given: Any) -> None:
+    """Take in live sessions over WebSockets and HTTP; answer with sessions, tables and metrics.
+
+    Every option can stand in the environment, too: SOJOURN_PORT for --port. A token is text; TOKEN:ingest or
+    TOKEN:read may do one thing only, TOKEN:ingest+read:SESSION both for one session.
+    """
+    from sojourn.web import serving, settings
+
+    serving.serve(settings.read(**given))
+    sys.stderr.flush()
+    os._exit(0)  # everything is closed; libraries that are taken down after an event loop complain of leaks

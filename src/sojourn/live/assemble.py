@@ -1,8 +1,8 @@
-"""From the stored messages of a session to its document and its summary (semantics, 8.1 and 8.6)."""
+"""From the stored messages of a session to its document (semantics, 8.1 and 8.6)."""
 
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -11,16 +11,6 @@ from sojourn.live.exact import Kind
 Entry = dict[str, msgspec.Raw]
 _ENTRIES = msgspec.json.Decoder(list[Entry])
 _KIND = msgspec.json.Decoder(Kind)
-
-
-class Summary(msgspec.Struct, frozen=True):
-    """A session in a line; *start* and *end* are the numbers that came, *events* counts what lies between."""
-
-    session_id: str
-    status: Literal["open", "ended"]
-    start: msgspec.Raw
-    end: msgspec.Raw | None
-    events: int
 
 
 class _Parts(msgspec.Struct):
@@ -44,12 +34,6 @@ def document(messages: Iterable[bytes]) -> bytes:
     ]
     warnings = _warnings(parts, events)
     return msgspec.json.encode(whole | {"warnings": warnings} if warnings else whole)
-
-
-def summary(session_id: str, messages: Iterable[bytes]) -> Summary:
-    """The session in a line, from the same messages as `document`."""
-    parts = _parts(messages)
-    return Summary(session_id, "open" if parts.end is None else "ended", parts.start, parts.end, len(parts.events))
 
 
 def _parts(messages: Iterable[bytes]) -> _Parts:

@@ -19,6 +19,7 @@ from sojourn.reading.judge import MAX_DEPTH, depth
 class Incoming(msgspec.Struct, frozen=True):
     """A message that can be read. *entries* is the JSON array to store, without trailing commas.
 
+    It has *count* entries, of which *events* are neither start nor end.
     *starts* are the places of its ``SESSION_START`` entries, each with its fingerprint; *end* is the place of
     the first ``SESSION_END``. *started_at* and *ended_at* are the times of the first of each, in epoch microseconds.
     """
@@ -26,6 +27,7 @@ class Incoming(msgspec.Struct, frozen=True):
     seq: int | None
     entries: bytes
     count: int
+    events: int
     starts: tuple[tuple[int, bytes], ...] = ()
     end: int | None = None
     started_at: int | None = None
@@ -37,11 +39,12 @@ class Incoming(msgspec.Struct, frozen=True):
 
 
 class State(msgspec.Struct, frozen=True):
-    """What a session holds: its last message's number, its start's fingerprint, and whether it has ended."""
+    """What a session holds: its last message's number, its start's fingerprint, whether it has ended, its events."""
 
     last: int = 0
     start: bytes | None = None
     ended: bool = False
+    events: int = 0
 
 
 class New(msgspec.Struct, frozen=True):
@@ -121,13 +124,14 @@ def take(state: State, message: Incoming, known: Callable[[int], bytes]) -> New 
         return Refusal("gap", "$.seq", f"message {state.last + 1} comes next, not {number}")
     start = state.start or (message.starts[0][1] if message.starts else b"")
     started_at = message.started_at if state.start is None else None
-    after = State(number, start, message.end is not None)
+    after = State(number, start, message.end is not None, state.events + message.events)
     return _refused(state, message, start) or New(number, after, started_at, message.ended_at)
 
 
-def resume(last: int, first: bytes, *, ended: bool) -> State:
-    """The session whose stored messages reach to number *last* and begin with the array of entries *first*."""
-    return State(last, fingerprint(bytes(_RAW_ENTRIES.decode(first)[0])), ended)
+def resume(last: int, first: bytes, *, ended: bool, events: int) -> State:
+    """The session whose stored messages reach to number *last*, begin with the array of entries *first*, and hold so
+    many *events*."""
+    return State(last, fingerprint(bytes(_RAW_ENTRIES.decode(first)[0])), ended, events)
 
 
 def _refused(state: State, message: Incoming, start: bytes) -> Refusal | None:
@@ -183,12 +187,13 @@ def _slow(data: bytes, session_id: str, max_entries: int) -> Incoming | Refusal:
 
 def _incoming(seq: int | None, text: bytes, kinds: list[Kind]) -> Incoming:
     if "SESSION_START" not in kinds and "SESSION_END" not in kinds:
-        return Incoming(seq, text, len(kinds))
+        return Incoming(seq, text, len(kinds), len(kinds))
     raw = list(map(bytes, _RAW_ENTRIES.decode(text)))
     starts = tuple((at, fingerprint(raw[at])) for at, kind in enumerate(kinds) if kind == "SESSION_START")
     end = kinds.index("SESSION_END") if "SESSION_END" in kinds else None
     started_at = _instant(raw[starts[0][0]]) if starts else None
-    return Incoming(seq, text, len(kinds), starts, end, started_at, None if end is None else _instant(raw[end]))
+    ended_at = None if end is None else _instant(raw[end])
+    return Incoming(seq, text, len(kinds), kinds.count("EVENT"), starts, end, started_at, ended_at)
 
 
 def _instant(entry: bytes) -> int | None:

@@ -1,12 +1,13 @@
 """Opening the store or the journal that a command names."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from sojourn.errors import UsageError
 from sojourn.store.base import Store
 from sojourn.store.embedded import Embedded
-from sojourn.store.journals import JournalReader
+from sojourn.store.journals import ROOM, Journal, JournalReader, Told
 
 
 def open_store(home: str | None, url: str | None) -> Store:
@@ -29,6 +30,23 @@ def open_journal_reader(home: str | None, url: str | None) -> JournalReader:
         from sojourn.store.messages import FILE, EmbeddedReader
 
         return EmbeddedReader(_folder(home) / FILE)
+    _check(url)
+    raise UsageError("bad_store", "live messages are not kept in a database yet; leave the store's URL out")
+
+
+def open_journal(
+    home: str | None, url: str | None, told: Told, taken: Callable[[str], None], *, room: int = ROOM
+) -> Journal:
+    """Writes the journal at *url*, or the embedded one of *home*, as in `open_store`.
+
+    *told* and *taken* are called on a thread of the journal's: with what became of messages, and with sessions that
+    another process has claimed.
+    """
+    if url is None:
+        from sojourn.store.journal import EmbeddedJournal
+        from sojourn.store.messages import FILE
+
+        return EmbeddedJournal(_folder(home) / FILE, told, room=room)
     _check(url)
     raise UsageError("bad_store", "live messages are not kept in a database yet; leave the store's URL out")
 

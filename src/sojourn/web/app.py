@@ -1,15 +1,37 @@
 """The service's routes, put together."""
 
+from collections.abc import Sequence
+
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from starlette.routing import WebSocketRoute
 
 from sojourn import __version__
+from sojourn.web import health, sessions
 from sojourn.web.errors import handle_errors
 from sojourn.web.service import Service
+from sojourn.web.stream import Streams
 
 
-def make_app(service: Service) -> FastAPI:
-    """The application around *service*, for any ASGI server."""
-    app = FastAPI(title="Sojourn", version=__version__, description=__doc__)
+def make_app(service: Service, streams: Streams | None = None, origins: Sequence[str] = ()) -> FastAPI:
+    """The application around *service*, for any ASGI server; pages of *origins* may ask, too.
+
+    Live sessions have routes only when there are *streams* and the service takes them in.
+    """
+    app = FastAPI(
+        title="Sojourn",
+        version=__version__,
+        description="Live sessions in; sessions, tables and metrics out.",
+        redirect_slashes=False,
+    )
     app.state.service = service
     handle_errors(app)
+    app.include_router(health.router)
+    if service.ingest is not None:
+        app.include_router(sessions.router)
+        app.include_router(health.telemetry)
+    if streams is not None:
+        app.router.routes.append(WebSocketRoute("/v1/sessions/{session_id}/stream", endpoint=streams))
+    if origins:
+        app.add_middleware(CORSMiddleware, allow_origins=list(origins), allow_methods=["*"], allow_headers=["*"])
     return app

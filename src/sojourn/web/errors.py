@@ -29,6 +29,9 @@ _STATUSES = {
     "taken_over": 409,
     "unsupported_type": 415,
     "bad_request": 400,
+    "bad_session_id": 400,
+    "bad_cursor": 400,
+    "deleted": 410,
     "timeout": 408,
     "internal": 500,
 } | {code: answer.status for code, answer in ANSWERS.items()}

@@ -1,18 +1,64 @@
 """What the service holds while it runs; handlers find it at `request.app.state.service`."""
 
-from dataclasses import dataclass
-from typing import Annotated
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
+from sojourn.errors import SojournError
+from sojourn.live.ingest import Ingest
 from sojourn.store.base import Store
+from sojourn.web.access import Access
+from sojourn.web.errors import Refused
+
+_FRESH = 1.0
 
 
 @dataclass
 class Service:
-    """The parts of a running service: the *store* whose tables it answers from."""
+    """The parts of a running service: the *store* whose tables it answers from, live sessions, and who may ask.
+
+    *is_going_down*: it takes nothing new.
+    """
 
     store: Store
+    ingest: Ingest | None = None
+    access: Access = field(default_factory=Access)
+    is_going_down: bool = False
+    _looked: float = float("-inf")
+    _faults: dict[str, SojournError | None] = field(default_factory=dict)
+
+    async def faults(self) -> dict[str, SojournError | None]:
+        """What keeps each part from working, as of at most a second ago: looking writes to the journal."""
+        if time.monotonic() > self._looked + _FRESH:
+            parts: dict[str, Callable[[], object]] = {"warehouse": self.store.published}
+            parts |= {} if self.ingest is None else {"journal": self.ingest.journal.check}
+            self._looked = time.monotonic()
+            self._faults = {name: await asyncio.to_thread(_fault, check) for name, check in parts.items()}
+        return self._faults
+
+
+def allowed(scope: str) -> Any:
+    """A route's dependency: refuses who may not do what *scope* says (to the session in the path, if there is one)."""
+
+    def check(request: Request) -> None:
+        access: Access = request.app.state.service.access
+        denied = access.denied(request.scope, scope, request.path_params.get("session_id"))
+        if denied is not None:
+            raise Refused(denied)
+
+    return Depends(check)
+
+
+def _fault(check: Callable[[], object]) -> SojournError | None:
+    try:
+        check()
+    except SojournError as error:
+        return error
+    return None
 
 
 def _service(request: Request) -> Service:
@@ -24,6 +70,13 @@ def _store(request: Request) -> Store:
     return _service(request).store
 
 
+def _ingest(request: Request) -> Ingest:
+    ingest = _service(request).ingest
+    assert ingest is not None, "live routes are there only with it"
+    return ingest
+
+
 TheService = Annotated[Service, Depends(_service)]
 TheStore = Annotated[Store, Depends(_store)]
-"""Parameters of handlers: the running service, and its store."""
+TheIngest = Annotated[Ingest, Depends(_ingest)]
+"""Parameters of handlers: the running service, its store, its live sessions."""

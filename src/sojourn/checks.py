@@ -15,6 +15,7 @@ from sojourn.pipeline import (
     Field,
     Fleet,
     Pipeline,
+    Sessions,
     Source,
     TableSettings,
     parse_size,
@@ -70,7 +71,9 @@ def _check_source(kind: str, source: Source, where: str) -> None:
         raise bad(where, f"{at}.fields", "the field occurred_at is needed: when an event happened")
     if kind == "events" and source.fields["occurred_at"].type != "time":
         raise bad(where, f"{at}.fields.occurred_at", "its type is time")
-    if source.dedupe == "id" and "event_id" not in source.fields:
+    if source.format == "streams" and kind != "events":
+        raise bad(where, f"{at}.format", "only events come in streams; use jsonl, csv or parquet")
+    if "event_id" in source.identity and "event_id" not in source.fields:
         raise bad(where, f"{at}.dedupe", "dedupe by id needs the field event_id; or use dedupe = 'record'")
     if "anonymous" in source.drop and "actor" not in source.fields:
         raise bad(where, f"{at}.drop", "anonymous events are those without the field actor; it is not declared")
@@ -91,6 +94,8 @@ def _check_source(kind: str, source: Source, where: str) -> None:
 def _check_presence(pipeline: Pipeline, where: str) -> None:
     """What presence needs: a list of servers, and events of devices on them."""
     events = pipeline.events.fields
+    if pipeline.events.format == "streams":
+        raise bad(where, "$.tables.presence", "is made from events of format jsonl, csv or parquet, not from streams")
     if "servers" not in pipeline.source:
         raise bad(where, "$.tables.presence", "needs the list of servers: [source.servers]")
     for name in TABLES["presence"]:
@@ -159,6 +164,9 @@ def _check_sessions(pipeline: Pipeline, where: str) -> None:
     rule = pipeline.sessions
     if rule is None:
         return
+    if rule.rule == "markers":
+        _check_markers(pipeline, rule, where)
+        return
     needed = "actor" if rule.rule == "gap" else "session_key"
     if needed not in pipeline.events.fields:
         raise bad(where, "$.sessions", f"sessions by {rule.rule} need the field {needed} in [source.events.fields]")
@@ -170,9 +178,22 @@ def _check_sessions(pipeline: Pipeline, where: str) -> None:
         raise bad(where, "$.sessions.gap", str(error)) from error
 
 
+def _check_markers(pipeline: Pipeline, rule: Sessions, where: str) -> None:
+    if pipeline.events.format != "streams":
+        told = 'sessions by markers are made from streams: [source.events] with format = "streams"'
+        raise bad(where, "$.sessions.rule", told)
+    for name in ("goal", "own_hosts"):
+        if getattr(rule, name):
+            raise bad(where, f"$.sessions.{name}", "sessions by markers have none; use sessions by gap or by key")
+
+
 def _check_table(pipeline: Pipeline, name: str, settings: TableSettings, where: str) -> None:
     if name.startswith("session") and pipeline.sessions is None:
         raise bad(where, f"$.tables.{name}", "needs [sessions], which says how events form sessions")
+    if name == "event_counts" and pipeline.events.format != "streams":
+        raise bad(where, f"$.tables.{name}", 'counts entries of streams: [source.events] with format = "streams"')
+    if name == "session_durations_by_referrer" and pipeline.sessions and pipeline.sessions.rule == "markers":
+        raise bad(where, f"$.tables.{name}", "needs sessions by gap or by key: those by markers have no referrer")
     for source in MADE_FROM.get(name, ()):
         if source not in pipeline.tables:
             raise bad(where, f"$.tables.{name}", f"is made from the table {source}; add [tables.{source}]")

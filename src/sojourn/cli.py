@@ -88,7 +88,7 @@ def _reading(command: Command) -> Command:
     """Options of the commands that read records."""
     options = [
         click.argument("pipeline"),
-        click.argument("sources", metavar="SOURCE...", nargs=-1, required=True),
+        click.argument("sources", metavar="[SOURCE]...", nargs=-1),
         click.option(
             "--memory",
             metavar="SIZE",
@@ -137,7 +137,8 @@ def run(
 
     PIPELINE is a ready one (see: sojourn pipelines) or a TOML file. SOURCE is a file, a directory, a
     glob, or - for standard input; .gz and .zst are read as they are. Where a pipeline reads several
-    sources, each is named: events=FILE servers=FILE.
+    sources, each is named: events=FILE servers=FILE. One that reads streams needs none where live
+    messages were received: it reads them, too.
     """
     from sojourn import running
 

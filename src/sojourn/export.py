@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from sojourn.pipeline import Csv, Pipeline
 ORDER: dict[str, tuple[str, ...] | None] = {
     "sessions": ("actor", "session_number", "session_id"),
     "session_durations_by_referrer": ("referrer",),
+    "event_counts": ("session_id", "name"),
     "user_activity": None,  # made in the total order of events, which is more than its columns tell
     "hourly_activity": ("time_bucket", "url_level1", "url_level2", "activity"),
     "transitions": ("from_page", "to_page", "activity"),
@@ -29,7 +30,7 @@ ORDER: dict[str, tuple[str, ...] | None] = {
     "repairs": ("rule", "ended_by"),
     "device_uptime": ("device_id", "fleet_size"),
 }
-"""The order of each table's rows in files."""
+"""The order of each table's rows in files, by those of the columns that it has."""
 
 _ISO = "%Y-%m-%dT%H:%M:%S.%fZ"
 
@@ -81,9 +82,11 @@ def stage(
         export.staged.mkdir(parents=True)
     except OSError as error:
         raise UsageError("out_unusable", f"cannot write to {folder}: {error.strerror}") from error
+    tables = list(pipeline.tables)
     with engine.attached({pipeline.name: snapshot}) as connection:
         connection.execute(f"use {engine.identifier(pipeline.name)}")
-        queries = {name: _ordered(name, "rowid") for name in pipeline.tables}
+        columns = {name: [row[0] for row in connection.execute(f"describe {name}").fetchall()] for name in tables}
+        queries = {name: _ordered(name, columns[name]) for name in tables}
         written = write_tables(connection, queries, pipeline, export.staged, file_format)
     quarantine.write_jsonl(quarantined, export.staged / "quarantine.jsonl")
     manifest = {"pipeline": pipeline.name, "run_id": run_id, "tables": written}
@@ -140,10 +143,15 @@ def write_reader(reader: pa.RecordBatchReader, target: Path, conventions: Csv) -
         return write_table(connection, "select * from given", target, conventions)
 
 
-def _ordered(name: str, otherwise: str) -> str:
-    keys = ORDER[name]
-    order = ", ".join(f"{key} nulls first" for key in keys) if keys else otherwise
-    return f"select * from {name} order by {order}"
+def order(table: str, columns: Iterable[str]) -> list[str] | None:
+    """The order of *table*'s rows in files, where it has these *columns*; None for that in which they were made."""
+    keys = ORDER[table]
+    return None if keys is None else [key for key in keys if key in columns]
+
+
+def _ordered(table: str, columns: list[str]) -> str:
+    keys = ", ".join(f"{key} nulls first" for key in order(table, columns) or ())
+    return f"select * from {table} order by {keys or 'rowid'}"
 
 
 def _as_text(name: str, kind: str, conventions: Csv) -> str:

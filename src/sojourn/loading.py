@@ -15,6 +15,7 @@ from sojourn.checks import bad, checked
 from sojourn.errors import UsageError
 from sojourn.pipeline import (
     SOURCES,
+    STREAM_FIELDS,
     TABLES,
     Csv,
     Field,
@@ -133,9 +134,12 @@ def _source(raw: Any, source: str, where: str) -> Any:
     _known_keys(raw, Source, path, where)
     if source == "servers" and (idle := sorted({"dedupe", "drop"} & set(raw))):
         raise bad(where, f"{path}.{idle[0]}", "servers are always merged by id; remove this key")
-    fields = raw.get("fields")
+    is_stream = raw.get("format") == "streams"
+    fields = raw.get("fields", {} if is_stream else None)
     if not isinstance(fields, dict):
         return raw
+    if is_stream:
+        _nothing_that_streams_bring(raw, fields, path, where)
     spelled = {}
     for name, value in fields.items():
         entry: Any = {"path": value} if isinstance(value, str | list) else value
@@ -146,9 +150,23 @@ def _source(raw: Any, source: str, where: str) -> Any:
                 entry["required"] = True
         _of_kind(entry, Field, f"{path}.fields.{name}", where)
         spelled[name] = entry
-    whole = {"dedupe": "id" if "event_id" in spelled else "record"} | raw | {"fields": spelled}
+    if is_stream:
+        spelled = msgspec.to_builtins(STREAM_FIELDS) | spelled
+    whole = {"dedupe": "id" if is_stream or "event_id" in spelled else "record"} | raw | {"fields": spelled}
     _of_kind(whole, Source, path, where)
     return whole
+
+
+def _nothing_that_streams_bring(raw: dict[str, Any], fields: dict[str, Any], path: str, where: str) -> None:
+    """Refuse what a source of streams has by itself: the fields of an entry, and its identity."""
+    if "dedupe" in raw:
+        told = "an entry is known by its session, its message's number and its position; remove this key"
+        raise bad(where, f"{path}.dedupe", told)
+    for name in fields:
+        if name in STREAM_FIELDS:
+            raise bad(where, f"{path}.fields.{name}", "every source of streams has this field; remove this key")
+        if name == "event_id":
+            raise bad(where, f"{path}.fields.event_id", "entries are known by their place; give the field another name")
 
 
 def _known_keys(value: Any, kind: type[Struct], path: str, where: str) -> None:

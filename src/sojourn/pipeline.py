@@ -15,6 +15,7 @@ FieldType = Literal["text", "integer", "number", "boolean", "time"]
 TABLES: dict[str, tuple[str, ...]] = {
     "sessions": (),
     "session_durations_by_referrer": (),
+    "event_counts": (),
     "user_activity": ("actor", "name", "url"),
     "hourly_activity": ("url",),
     "transitions": ("actor", "name", "url"),
@@ -60,7 +61,20 @@ class Field(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_
         """The path as keys; in CSV and Parquet a path is one column's name."""
         if isinstance(self.path, tuple):
             return self.path
-        return tuple(self.path.split(".")) if source_format == "jsonl" else (self.path,)
+        return tuple(self.path.split(".")) if source_format in ("jsonl", "streams") else (self.path,)
+
+
+STREAM_FIELDS = {
+    "session_id": Field(path="session_id", required=True),
+    "seq": Field(path="seq", type="integer", required=True),
+    "position": Field(path="position", type="integer", required=True),
+    "type": Field(path="type", required=True),
+    "occurred_at": Field(path="timestamp", type="time", required=True, formats=("epoch_s",)),
+    "name": Field(path="name"),
+    "fingerprint": Field(path="fingerprint"),
+}
+"""Fields that every source of streams has. The first three are an entry's identity: its session, its message's number,
+and its place in the message from 0. *fingerprint* tells the starts of a session from each other."""
 
 
 class Source(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
@@ -71,7 +85,7 @@ class Source(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit
     """
 
     fields: dict[str, Field]
-    format: Literal["jsonl", "csv", "parquet"] = "jsonl"
+    format: Literal["jsonl", "csv", "parquet", "streams"] = "jsonl"
     timezone: str = "UTC"
     dedupe: Literal["id", "record", "off"] = "id"
     drop: tuple[Literal["anonymous"], ...] = ()
@@ -82,6 +96,13 @@ class Source(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit
     columns: tuple[str, ...] = ()
 
     @property
+    def identity(self) -> tuple[str, ...]:
+        """The fields that make two records the same event; none when dedupe is off."""
+        if self.format == "streams":
+            return tuple(STREAM_FIELDS)[:3]
+        return {"id": ("event_id",), "record": tuple(self.fields), "off": ()}[self.dedupe]
+
+    @property
     def landed(self) -> dict[str, FieldType]:
         """The columns of landed events: the fields in declared order, then what is derived from them."""
         derived = [name for field in self.fields for name in DERIVED.get(field, ())]
@@ -89,9 +110,9 @@ class Source(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit
 
 
 class Sessions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How events form sessions. *gap* is needed by the rule of that name."""
+    """How events form sessions. *gap* is needed by the rule of that name, streams by the rule `markers`."""
 
-    rule: Literal["gap", "key"]
+    rule: Literal["gap", "key", "markers"]
     gap: str = "30m"
     goal: str | None = None
     own_hosts: tuple[str, ...] = ()

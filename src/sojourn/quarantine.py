@@ -65,8 +65,8 @@ def write_jsonl(quarantined: Path | None, target: Path) -> None:
         return
     with engine.connect() as connection:
         connection.execute(
-            f"copy (select {_JSON_COLUMNS} from read_parquet({engine.quote(str(quarantined))}) order by file, line) "
-            f"to {engine.quote(str(target))} (format json)"
+            f"copy (select {_JSON_COLUMNS} from read_parquet({engine.quote(str(quarantined))}) "
+            f"order by file, line, path) to {engine.quote(str(target))} (format json)"
         )
 
 
@@ -74,7 +74,7 @@ def listing(store: Store, *, pipeline: str | None, reason: str | None, limit: in
     """The first *limit* quarantined records, with the beginning of their text."""
     columns = "run_id, pipeline, file, line, reason, path, value, raw"
     where = _where(pipeline, reason)
-    sql = f"select {columns} from sojourn.quarantine {where} order by pipeline, file, line limit {limit}"
+    sql = f"select {columns} from sojourn.quarantine {where} order by pipeline, file, line, path limit {limit}"
     with store.query(sql) as reader:
         rows: list[dict[str, Any]] = reader.read_all().to_pylist()
     shown = {"value": lambda value: value and _beginning(value.encode()), "raw": _beginning}
@@ -83,7 +83,7 @@ def listing(store: Store, *, pipeline: str | None, reason: str | None, limit: in
 
 def export(store: Store, output: str, *, pipeline: str | None, reason: str | None) -> None:
     """Write quarantined records whole, one JSON object a line, to a file or ``-``."""
-    sql = f"select * from sojourn.quarantine {_where(pipeline, reason)} order by pipeline, file, line"
+    sql = f"select * from sojourn.quarantine {_where(pipeline, reason)} order by pipeline, file, line, path"
     with store.query(sql) as reader, tempfile.TemporaryDirectory(prefix="sojourn-") as folder:
         whole = Path(folder) / "quarantine.parquet"
         with pq.ParquetWriter(whole, reader.schema) as writer:

@@ -101,7 +101,7 @@ def _publish(
     _check_limit(run, options)
     run.status = "done"
     exported = export.stage(pipeline, run.run_id, snapshot, run.refused, options.out, options.format)
-    fresh = store.keep_events([file.path for file in _files(landed)], pipeline.name, run.run_id)
+    fresh = store.keep_events([file.path for file in _files(landed) if file.is_kept], pipeline.name, run.run_id)
     store.publish(
         Publication(
             pipeline=pipeline.name,
@@ -109,7 +109,7 @@ def _publish(
             snapshot=snapshot,
             tables=built.tables,
             files=(*kept.files, *fresh),
-            events=built.events,
+            events=built.kept,
             reading=pipeline.fingerprint(),
             report=run.record(),
             quarantine=run.refused,
@@ -169,7 +169,8 @@ def _kept(store: Store, pipeline: Pipeline, options: Options) -> Kept:
     if options.mode == "replace":
         return Kept()
     kept = store.kept(pipeline.name)
-    if kept.run_id is not None and kept.reading != pipeline.fingerprint():
+    is_kept = kept.run_id is not None and (kept.files or pipeline.events.format != "streams")
+    if is_kept and kept.reading != pipeline.fingerprint():
         raise UsageError(
             "reading_changed",
             f"the pipeline {pipeline.name} now reads its records in another way than the run {kept.run_id}; "
@@ -187,7 +188,12 @@ def _kept(store: Store, pipeline: Pipeline, options: Options) -> Kept:
 
 def _files(landed: list[Landed]) -> list[EventFile]:
     return [
-        EventFile(source.landing.event_file(part.number), source.landing.name, part.number)
+        EventFile(
+            source.landing.event_file(part.number),
+            source.landing.name,
+            part.number,
+            is_kept=source.inputs[part.input_number].messages is None,  # a journal keeps its messages itself
+        )
         for source in landed
         for part in source.parts
         if part.rows
@@ -235,5 +241,5 @@ def _settle(ledger: Ledger, part: Part, source: str, built: Built) -> None:
     duplicate, conflicting = built.duplicates.get((source, part.number), (0, 0))
     ledger.duplicate += duplicate
     ledger.accepted += part.rows - duplicate
-    unknown = built.unknown_servers.get(part.number, 0) if source == "events" else 0
-    ledger.notes += Counter({"conflicting": conflicting, "unknown_server": unknown})
+    notes = {name: counts.get(part.number, 0) for name, counts in built.notes.items() if source == "events"}
+    ledger.notes += Counter({"conflicting": conflicting, **notes})

@@ -4,7 +4,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,12 @@ from sojourn import export as exports
 from sojourn import run as runs
 from sojourn.errors import SojournError, UsageError
 from sojourn.ledger import Ledger
-from sojourn.loading import load, ready_pipelines
+from sojourn.loading import load, ready_pipelines, to_begin
 from sojourn.pipeline import Pipeline, TableSettings, did_you_mean, parse_size
 from sojourn.reading.inputs import Input, resolve
 from sojourn.store.base import Store
 from sojourn.store.files import make_folder
+from sojourn.store.streams import journal_of
 
 
 def options(
@@ -43,10 +44,18 @@ def options(
 def run(
     pipeline: str, sources: list[str], store: Store, given: runs.Options, *, as_json: bool, charted: bool = False
 ) -> None:
-    """Run and print the report; *charted*: draw what was published, too."""
+    """Run and print the report; *charted*: draw what was published, too.
+
+    What reads streams reads the journal of live messages, too, where there is one.
+    """
     loaded, inputs = _begin(pipeline, sources, given)
-    with _told(as_json), _progress(inputs) as progress:
-        done = runs.execute(loaded, inputs, store, given, progress)
+    journal = journal_of(store) if loaded.events.format == "streams" else None
+    if not inputs and journal is None:
+        raise _nothing_to_read(pipeline, loaded)
+    within = nullcontext(store) if inputs else store.passing(loaded.name)
+    inputs += [journal] if journal is not None else []
+    with _told(as_json), _progress(inputs) as progress, within as writing:
+        done = runs.execute(loaded, inputs, writing, given, progress)
     drawn = list(map(str, _drawn(loaded, store, given.out or Path()))) if charted else []
     _print(done.report() | ({"charts": drawn} if charted else {}), as_json)
 
@@ -54,8 +63,10 @@ def run(
 def _drawn(pipeline: Pipeline, store: Store, folder: Path) -> Iterator[Path]:
     """Every chart that the pipeline's tables allow, drawn into *folder* one by one."""
     has_goal = pipeline.sessions is not None and pipeline.sessions.goal is not None
+    by_markers = pipeline.sessions is not None and pipeline.sessions.rule == "markers"
     for chart in charts.CHARTS.values():
-        if set(chart.tables) <= set(pipeline.tables) and (has_goal or not chart.needs_goal):
+        is_drawn = set(chart.tables) <= set(pipeline.tables) and (has_goal or not chart.needs_goal)
+        if is_drawn and not ("sessions" in chart.tables and by_markers):
             target = folder / f"{chart.name}.png"
             try:
                 charts.draw(chart.name, store, target, pipeline.name)
@@ -68,6 +79,8 @@ def _drawn(pipeline: Pipeline, store: Store, folder: Path) -> Iterator[Path]:
 def check(pipeline: str, sources: list[str], given: runs.Options, *, as_json: bool) -> None:
     """Judge the records and print the ledger."""
     loaded, inputs = _begin(pipeline, sources, given)
+    if not inputs:
+        raise UsageError("no_source", f"name what to check: sojourn check {pipeline} FILE")
     with (
         tempfile.TemporaryDirectory(prefix="sojourn-") as folder,
         _told(as_json),
@@ -95,7 +108,8 @@ def export(pipeline: str, table: str | None, store: Store, folder: Path, file_fo
     make_folder(folder)
     with store.reading(pipeline) as reading:  # all tables of one run, also when another publishes meanwhile
         for name in published if table is None else [table]:
-            reader = reading.table(pipeline, name, exports.ORDER[name])
+            columns = reading.query(f"select * from {name} limit 0").read_all().column_names
+            reader = reading.table(pipeline, name, exports.order(name, columns))
             conventions = settings.get(name, TableSettings()).csv
             yield exports.write_reader(reader, folder / f"{name}.{file_format}", conventions)
 
@@ -113,6 +127,17 @@ def _begin(pipeline: str, sources: list[str], given: runs.Options) -> tuple[Pipe
         raise UsageError("two_stdins", "standard input can be one source only; give the other one as a file")
     inputs = [one for name, paths in named.items() if paths for one in resolve(paths, loaded.source[name].format, name)]
     return loaded, inputs
+
+
+def _nothing_to_read(given: str, pipeline: Pipeline) -> UsageError:
+    """The error for a run without a source; *given* is how the person named the *pipeline*."""
+    if pipeline.events.format != "streams":
+        return UsageError("no_source", f"name what to read: {to_begin(given)}")
+    return UsageError(
+        "no_source",
+        f"there is nothing to read: no live message was received yet. Start the service with: sojourn serve; or name "
+        f"files of streams: {to_begin(given)}",
+    )
 
 
 def _named(source: str, pipeline: Pipeline) -> tuple[str, str]:

@@ -87,12 +87,12 @@ def test_version() -> None:
 def test_pipelines_are_listed(home: Home) -> None:
     """The ready ones with a title each."""
     listed = sojourn("pipelines", "--json").json
-    assert [row["pipeline"] for row in listed] == ["activity", "devices", "pageviews", "webshop"]
+    assert [row["pipeline"] for row in listed] == ["activity", "devices", "live", "pageviews", "webshop"]
     assert all(row["title"] for row in listed)
     assert "webshop" in sojourn("pipelines").out
 
 
-@pytest.mark.parametrize("name", ["activity", "devices", "pageviews", "webshop"])
+@pytest.mark.parametrize("name", ["activity", "devices", "live", "pageviews", "webshop"])
 def test_a_ready_pipeline_is_shown_as_the_toml_that_it_is(home: Home, name: str) -> None:
     """Copied to a file it is a pipeline of one's own that says the same."""
     text = sojourn("pipelines", name).out

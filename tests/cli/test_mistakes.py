@@ -159,7 +159,6 @@ def test_options_that_cannot_be(home: Home, words: list[str], expected: list[str
     "words",
     [
         ["run"],
-        ["run", "webshop"],
         ["rnu", "webshop", "x.jsonl"],
         ["run", "webshop", "x.jsonl", "--moed", "add"],
         ["run", "webshop", "x.jsonl", "--mode", "subtract"],
@@ -176,6 +175,14 @@ def test_wrong_words_are_usage_errors(words: list[str]) -> None:
     assert "Usage: " in done.err
     assert "--help" in done.err
     assert done.out == ""
+
+
+@pytest.mark.parametrize("words", [["run", "webshop"], ["check", "webshop"], ["check", "live"], ["run", "live"]])
+def test_nothing_to_read_is_told(home: Home, words: list[str]) -> None:
+    """A run without a source says what to give it; one of streams reads the journal, which is not there yet."""
+    words = [*words, "--home", str(home.folder / "home")] if words[0] == "run" else words
+    told(sojourn(*words), 2, "[no_source]", f"sojourn {words[0]} {words[1]} FILE")
+    assert not (home.folder / "home").exists()
 
 
 def test_an_unknown_pipeline_gets_a_suggestion(home: Home) -> None:

@@ -22,10 +22,12 @@ _PROCESS = 130_000_000  # Python, Arrow and DuckDB themselves, before the first 
 _LEAST = 90_000_000
 _INSTANTS = {
     "sessions": ("started_at", "ended_at"),
+    "event_counts": ("first_at", "last_at"),
     "user_activity": ("time_stamp",),
     "presence": ("started_at", "ended_at"),
 }
 _DAYS = {"fleet_daily": "day", "fleet_rolling_28d": "day"}
+_NOTES = {"_unknown_servers": "unknown_server", "_refused": "refused"}
 _KINDS = {"integer": "bigint", "number": "double", "boolean": "boolean", "time": "bigint"}
 
 _NO_ROOM = re.compile("No space left on device|File too large|Disk quota exceeded", re.IGNORECASE)
@@ -37,24 +39,30 @@ Connection = duckdb.DuckDBPyConnection
 
 @dataclass(frozen=True)
 class EventFile:
-    """A landed Parquet file of one *source*; *part* numbers this run's, and is None for those of earlier runs."""
+    """A landed Parquet file of one *source*; *part* numbers this run's, and is None for those of earlier runs.
+
+    Those that are not kept (*is_kept*) will be read anew by the next run.
+    """
 
     path: Path
     source: str
     part: int | None = None
+    is_kept: bool = True
 
 
 @dataclass(frozen=True)
 class Built:
     """What a snapshot holds: events in all, and rows by table; and what that tells of this run's parts.
 
-    *duplicates*: `(duplicate, conflicting)` by source and part. *unknown_servers*: events by part.
+    *kept*: the events that the kept files alone hold. *duplicates*: `(duplicate, conflicting)` by source and part.
+    *notes*: counts by name and part, which are no ends of records.
     """
 
     events: int
+    kept: int
     tables: dict[str, int]
     duplicates: dict[tuple[str, int], tuple[int, int]]
-    unknown_servers: dict[int, int]
+    notes: dict[str, dict[int, int]]
 
 
 @contextmanager
@@ -125,25 +133,26 @@ def build(
         for name, source in pipeline.source.items():
             _landed(connection, name, source, [file for file in files if file.source == name])
         connection.execute("create temp table limits as select $1::bigint as until", [until])
-        built = waited_for(lambda: _built(connection, steps, pipeline), connection.interrupt)
+        passing = [file.part for file in files if not file.is_kept]
+        built = waited_for(lambda: _built(connection, steps, pipeline, passing), connection.interrupt)
         connection.execute("use memory")
         connection.execute("checkpoint snapshot")  # detaching would do it too, but silently leave a log when it fails
         connection.execute("detach snapshot")
     return built
 
 
-def _built(connection: Connection, steps: dict[str, str], pipeline: Pipeline) -> Built:
+def _built(connection: Connection, steps: dict[str, str], pipeline: Pipeline, passing: list[int | None]) -> Built:
     if "repeated" in steps:
         connection.execute(f"create temp table repeated as {steps.pop('repeated')}")
     duplicates = _duplicates(connection, "events", steps.pop("duplicates", None))
     connection.execute(f"create temp view events as {steps.pop('events')}")
-    unknown: dict[int, int] = {}
+    notes: dict[str, dict[int, int]] = {}
     rows: dict[str, int] = {}
     for name, sql in steps.items():
         if name == "_server_duplicates":
             duplicates |= _duplicates(connection, "servers", sql)
-        elif name == "_unknown_servers":
-            unknown = dict(connection.execute(sql).fetchall())
+        elif name in _NOTES:
+            notes[_NOTES[name]] = dict(connection.execute(sql).fetchall())
         elif name.startswith("_"):
             connection.execute(f"create temp table {name} as {sql}")
         else:
@@ -151,7 +160,15 @@ def _built(connection: Connection, steps: dict[str, str], pipeline: Pipeline) ->
     if "fleet_projection" in pipeline.tables:
         rows["fleet_projection"] = _project(connection, pipeline)
     events = _number(connection, "select count(*) from events")
-    return Built(events, {name: rows[name] for name in pipeline.tables}, duplicates, unknown)
+    kept = _number(connection, _of_others(passing, pipeline)) if passing else events
+    return Built(events, kept, {name: rows[name] for name in pipeline.tables}, duplicates, notes)
+
+
+def _of_others(passing: list[int | None], pipeline: Pipeline) -> str:
+    """How many events there are without the parts *passing*."""
+    keys = ", ".join(map(identifier, pipeline.events.identity))
+    numbers = ", ".join(map(str, passing))
+    return f"select count(*) from (select distinct {keys} from parts_events where _part not in ({numbers}))"
 
 
 def _project(connection: Connection, pipeline: Pipeline) -> int:

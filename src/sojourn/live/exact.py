@@ -2,18 +2,15 @@
 
 import json
 import re
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
-import xxhash
 
-from sojourn import times
 from sojourn.live.refusals import Refusal
+from sojourn.reading.entries import KINDS, LAST_SEQ, Kind, fingerprint, is_seq, is_time
 from sojourn.reading.judge import MAX_DEPTH, Number, depth
 
-Kind = Literal["SESSION_START", "EVENT", "SESSION_END"]
-KINDS = ("SESSION_START", "EVENT", "SESSION_END")
-LAST_SEQ = (1 << 63) - 1
+__all__ = ["LAST_SEQ", "Breach", "Kind", "fingerprint", "look", "without_trailing_commas"]
 
 
 class Breach(Exception):  # noqa: N818 - what it carries is the value; nobody outside sees it
@@ -26,8 +23,6 @@ class Breach(Exception):  # noqa: N818 - what it carries is the value; nobody ou
 _ANY = msgspec.json.Decoder(msgspec.Raw)
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _VALUES = json.JSONDecoder(parse_int=Number, parse_float=Number)
-_SEQ = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
-_FAR = re.compile(r"[eE][+-]?0*[1-9][0-9]{3,}", re.ASCII)
 _COMMAS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[{:,][ \t\r\n]*+,|(,)(?=[ \t\r\n]*+[\]}])', re.DOTALL)
 
 
@@ -53,12 +48,6 @@ def look(data: bytes, session_id: str, max_entries: int) -> tuple[int | None, by
     return seq, text, [_kind(entry, f"{path}[{at}]", session_id) for at, entry in enumerate(value)]
 
 
-def fingerprint(content: bytes) -> bytes:
-    """16 bytes, equal for JSON of equal content: keys in any order, numbers by value, any white space."""
-    value = _canonical(_VALUES.decode(content.decode()))
-    return xxhash.xxh3_128_digest(json.dumps(value, sort_keys=True).encode())
-
-
 def without_trailing_commas(data: bytes) -> bytes:
     """*data* with a space for each comma that stands between a value and a closing bracket, outside of strings."""
     return _COMMAS.sub(lambda found: b" " if found[1] else found[0], data)
@@ -72,7 +61,7 @@ def _numbered(data: bytes, session_id: str) -> tuple[int, bytes]:
         _check(known, "unknown_field", "$", f"a message has no {key[:40]!r}; what to keep belongs into an entry")
     named = {key: _value(bytes(raw)) for key, raw in fields.items()}
     seq = _field(named, "seq", "$", Number)
-    _check(_SEQ.fullmatch(seq) is not None and int(seq) <= LAST_SEQ, "bad_type", "$.seq", "messages count 1, 2, 3, ...")
+    _check(is_seq(seq), "bad_type", "$.seq", "messages count 1, 2, 3, ...")
     if named.get("session_id") is not None:
         _of_session(named, "$", session_id)
     _check(named.get("events") is not None, "missing_field", "$.events", "events is missing")
@@ -91,7 +80,7 @@ def _kind(entry: Any, path: str, session_id: str) -> Kind:
     kind: Kind = _field(entry, "type", path, str)
     _check(kind in KINDS, "unknown_value", f"{path}.type", f"type is {', '.join(KINDS[:2])} or {KINDS[2]}")
     digits = _field(entry, "timestamp", path, Number)
-    _check(_is_time(digits), "bad_time", f"{path}.timestamp", "write epoch seconds with at most 6 decimal places")
+    _check(is_time(digits), "bad_time", f"{path}.timestamp", "write epoch seconds with at most 6 decimal places")
     if kind == "EVENT":
         _field(entry, "name", path, str)
     else:
@@ -112,36 +101,6 @@ def _field(value: dict[str, Any], key: str, path: str, wanted: type[str]) -> Any
         type(found) is wanted, "bad_type", f"{path}.{key}", f"write {key} as {'text' if wanted is str else 'a number'}"
     )
     return found
-
-
-def _is_time(digits: str) -> bool:
-    """Whether a JSON number is an instant of the calendar in epoch seconds, of at most 6 decimal places as written.
-
-    An exponent moves the point: ``1.569972082E9`` has none.
-    """
-    in_calendar = _FAR.search(digits) is None and times.parse_epoch(digits, "epoch_s") is not None
-    return in_calendar and _scaled(digits)[1] >= -6
-
-
-def _canonical(value: Any) -> Any:
-    """The value with its numbers by value, and texts that cannot be taken for them."""
-    if isinstance(value, Number):
-        digits, power = _scaled(value.removeprefix("-"))
-        significant = digits.strip("0")
-        power += len(digits) - len(digits.rstrip("0"))
-        return f"{'-' * value.startswith('-')}{significant}e{power}" if significant else "0"
-    if isinstance(value, dict):
-        return {key: _canonical(part) for key, part in value.items()}
-    if isinstance(value, list):
-        return [_canonical(part) for part in value]
-    return f'"{value}' if isinstance(value, str) else value
-
-
-def _scaled(number: str) -> tuple[str, int]:
-    """The digits of a JSON number, and the power of ten that they count."""
-    mantissa, _, exponent = number.lower().partition("e")
-    whole, _, fraction = mantissa.partition(".")
-    return whole + fraction, int(exponent[:99] or 0) - len(fraction)  # longer ones are too long for an `int`
 
 
 def _check(holds: bool, code: str, path: str, message: str) -> None:

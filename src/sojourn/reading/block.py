@@ -103,6 +103,8 @@ def _kept(table: pa.Table, source: Source, ledger: Ledger) -> pa.Table:
     known = actor.is_valid()
     if actor.type == pa.string():
         known = pc.and_kleene(known, pc.not_equal(actor, ""))
+    if source.format == "streams":  # markers have no actor: they say when a session begins and ends, for everybody
+        known = pc.or_kleene(known, pc.not_equal(table["type"], "EVENT"))
     kept = table.filter(known)
     if kept.num_rows < table.num_rows:
         ledger.dropped["anonymous"] += table.num_rows - kept.num_rows

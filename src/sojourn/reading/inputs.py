@@ -3,6 +3,7 @@
 import glob
 import json
 import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -17,6 +18,7 @@ _SUFFIXES = {
     "jsonl": {".json", ".jsonl", ".ndjson", ".log", ".txt"},
     "csv": {".csv", ".tsv", ".txt"},
     "parquet": {".parquet"},
+    "streams": {".json", ".jsonl", ".ndjson", ".log", ".txt"},
 }
 
 
@@ -32,7 +34,8 @@ _FORMATS = {
 class Input:
     """One file, or standard input (`path` is None). *name* is how the person named it, *source* what it is read as.
 
-    *is_pipe*: it can be read only once and from its beginning, as `/dev/stdin` and `<(command)` can.
+    *is_pipe*: it can be read only once and from its beginning, as `/dev/stdin` and `<(command)` can. *messages* are
+    those of a journal, which is no file: lines of streams by their place, some at a time.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Input:
     is_compressed: bool = False
     is_pipe: bool = False
     source: str = "events"
+    messages: Callable[[], Iterator[dict[int, bytes]]] | None = None
 
     @property
     def is_stream(self) -> bool:
@@ -67,6 +71,10 @@ def as_given(source: Source, inputs: list[Input]) -> Source:
     """The contract of *source* for the format of its *inputs*: what their names end with, or else its own."""
     endings = {_ending(Path(given.path)) if given.path else "" for given in inputs}
     found = {_FORMATS.get(ending, source.format) for ending in endings} or {source.format}
+    if source.format == "streams":
+        if foreign := sorted(found - {"streams", "jsonl"}):
+            raise UsageError("streams_format", f"the pipeline reads streams, which are JSON lines, not {foreign[0]}")
+        return source
     if len(found) > 1:
         raise UsageError(
             "mixed_formats",

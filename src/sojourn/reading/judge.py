@@ -70,7 +70,7 @@ def judge(line: bytes, contract: Contract) -> tuple[Value, ...] | Reject:
     document = parse(line, contract.max_record)
     if isinstance(document, Reject):
         return document
-    verdict = first_reason(_field(document, field, keys, contract) for _, field, keys in contract.fields)
+    verdict = first_reason(field_value(document, field, keys, contract) for _, field, keys in contract.fields)
     if isinstance(verdict, Reject) or contract.schema is None:
         return verdict
     return _breach(document, list(verdict), contract) or verdict
@@ -143,9 +143,9 @@ def plain(value: Any) -> Any:
     return value
 
 
-def dotted(keys: tuple[str, ...]) -> str:
+def dotted(keys: tuple[str, ...], root: str = "$") -> str:
     """A path as it is shown: ``$.event.timestamp``."""
-    return ".".join(("$", *keys))
+    return ".".join((root, *keys))
 
 
 def coerce(value: Any, field: Field, path: str, contract: Contract) -> Value | Reject:
@@ -171,17 +171,20 @@ def coerce(value: Any, field: Field, path: str, contract: Contract) -> Value | R
     return result
 
 
-def _field(document: dict[str, Any], field: Field, keys: tuple[str, ...], contract: Contract) -> Value | Reject:
+def field_value(
+    document: dict[str, Any], field: Field, keys: tuple[str, ...], contract: Contract, root: str = "$"
+) -> Value | Reject:
+    """The value of one field of *document*, which stands at the path *root*; or why it breaks its declaration."""
     value: Any = document
     for depth_, key in enumerate(keys):
         if value is None:
             break
         if not isinstance(value, dict):
-            return Reject("bad_type", dotted(keys[:depth_]), as_text(value))
+            return Reject("bad_type", dotted(keys[:depth_], root), as_text(value))
         value = value.get(key)
     if value is None:
-        return Reject("missing_field", dotted(keys), None) if field.required else None
-    return coerce(value, field, dotted(keys), contract)
+        return Reject("missing_field", dotted(keys, root), None) if field.required else None
+    return coerce(value, field, dotted(keys, root), contract)
 
 
 def _integer(value: Any, strict: bool) -> int | None:

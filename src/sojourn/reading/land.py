@@ -29,6 +29,7 @@ from sojourn.reading.inputs import Input
 from sojourn.reading.jsonl import JsonLines, cut
 from sojourn.reading.parquet import ParquetRows
 from sojourn.reading.sources import Task, digest, first_line, tasks, units
+from sojourn.reading.streams import StreamLines
 from sojourn.reading.urls import derive
 
 BLOCK = 1 << 20
@@ -116,7 +117,8 @@ def land(inputs: list[Input], landing: Landing, *, progress: Callable[[int], Non
         todo = _with_headers(tasks(inputs, workers), source)
     else:
         for given in inputs:
-            refuse_documents(given)
+            if given.messages is None:
+                refuse_documents(given)
         todo = _no_documents(tasks(inputs, workers))
     landed = Landed(landing, inputs)
     landing.folder.mkdir(parents=True, exist_ok=True)
@@ -146,6 +148,8 @@ def read_task(task: Task) -> Part:
             continue
         if read.rejects.num_rows:
             moved = pc.add(read.rejects["line"], lines)
+            if task.places:
+                moved = pc.take(pa.array(task.places), pc.subtract(moved, 1))
             refused.write(read.rejects.set_column(0, "line", moved))
         kept = _observed(read)
         events.write(kept)
@@ -155,6 +159,7 @@ def read_task(task: Task) -> Part:
         rejects += read.rejects.num_rows
     events.close()
     refused.close()
+    lines = 0 if task.places else lines  # a place in a journal counts from its beginning already
     return Part(task.number, task.input_number, task.bytes_in, ledger, lines, rows, rejects, bytes(digests))
 
 
@@ -206,8 +211,13 @@ class _Writer:
         self.waiting, self.bytes_waiting = [], 0
 
 
-Reader = JsonLines | CsvLines | ParquetRows
-_READERS: dict[str, type[Reader]] = {"jsonl": JsonLines, "csv": CsvLines, "parquet": ParquetRows}
+Reader = JsonLines | CsvLines | ParquetRows | StreamLines
+_READERS: dict[str, type[Reader]] = {
+    "jsonl": JsonLines,
+    "csv": CsvLines,
+    "parquet": ParquetRows,
+    "streams": StreamLines,
+}
 _reader: Reader
 _landing: Landing
 

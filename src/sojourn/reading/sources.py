@@ -4,7 +4,7 @@ import io
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 import xxhash
@@ -25,7 +25,10 @@ _LONGEST_HEADER = 1 << 20
 
 @dataclass(frozen=True)
 class Task:
-    """One piece of one input for one reader: a byte range of a file, or whole lines of a stream."""
+    """One piece of one input for one reader: a byte range of a file, or whole lines of a stream.
+
+    *places*: where each line stands in the journal that it comes from.
+    """
 
     number: int
     input_number: int
@@ -36,6 +39,7 @@ class Task:
     digests: bytes = b""
     header: tuple[str, ...] = ()
     has_header_line: bool = False
+    places: tuple[int, ...] = ()
 
     @property
     def bytes_in(self) -> int:
@@ -47,9 +51,8 @@ def tasks(inputs: list[Input], workers: int) -> Iterator[Task]:
     """Tasks over all *inputs*, numbered from 0 in the order of the content."""
     number = 0
     for at, source in enumerate(inputs):
-        pieces = _stream(at, source) if source.is_stream else _ranges(at, source, workers)
-        for piece in pieces:
-            yield Task(number, *piece)
+        for task in _pieces(at, source, workers):
+            yield replace(task, number=number)
             number += 1
 
 
@@ -91,14 +94,29 @@ def first_line(task: Task) -> bytes:
         return file.readline(_LONGEST_HEADER)
 
 
-def _ranges(at: int, source: Input, workers: int) -> Iterator[tuple[int, Input, int, int]]:
+def _pieces(at: int, source: Input, workers: int) -> Iterator[Task]:
+    if source.messages is not None:
+        return _journal(at, source, source.messages())
+    return _stream(at, source) if source.is_stream else _ranges(at, source, workers)
+
+
+def _journal(at: int, source: Input, messages: Iterator[dict[int, bytes]]) -> Iterator[Task]:
+    """The journal's messages. It has no content to be digested: it grows, and a message's place in it stays."""
+    named, start = replace(source, messages=None), 0  # what reads is no matter of the process that judges
+    for some in messages:
+        content = b"".join(b"%b\n" % line for line in some.values())
+        yield Task(0, at, named, start, start + len(content), content, places=tuple(some))
+        start += len(content)
+
+
+def _ranges(at: int, source: Input, workers: int) -> Iterator[Task]:
     whole = -(-source.size // UNIT)
     step = UNIT * max(1, min(_MOST_UNITS, whole // (workers * 8)))
     for start in range(0, source.size, step):
-        yield at, source, start, min(start + step, source.size)
+        yield Task(0, at, source, start, min(start + step, source.size))
 
 
-def _stream(at: int, source: Input) -> Iterator[tuple[int, Input, int, int, bytes, bytes]]:
+def _stream(at: int, source: Input) -> Iterator[Task]:
     """Whole lines of standard input or a compressed file, about a unit at a time, with units' digests."""
     if source.path is None and sys.stdin is None:
         raise UsageError("no_stdin", "standard input is closed; give a file, or pipe records into -")
@@ -114,11 +132,11 @@ def _stream(at: int, source: Input) -> Iterator[tuple[int, Input, int, int, byte
                 carry.append(piece)
                 continue
             content = b"".join((*carry, piece[:cut]))
-            yield at, source, start, start + len(content), content, digests
+            yield Task(0, at, source, start, start + len(content), content, digests)
             start, digests, carry = start + len(content), b"", [piece[cut:]]
         rest = b"".join(carry)
         if rest or digests:
-            yield at, source, start, start + len(rest), rest, digests
+            yield Task(0, at, source, start, start + len(rest), rest, digests)
 
 
 def digest(unit: bytes) -> bytes:

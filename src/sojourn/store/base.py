@@ -42,7 +42,8 @@ QUARANTINE = pa.schema(
 )
 """`sojourn.quarantine`: one row per quarantined record, which is known by `IDENTITY`."""
 
-IDENTITY = ("pipeline", "source", "content", "line")
+IDENTITY = ("pipeline", "source", "content", "line", "path")
+"""A line of a file can hold several records, the entries of a message: the path tells them apart."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,9 @@ class Store(ABC):
 
     area: Path
     """The folder under the home that belongs to this store alone; known while writing."""
+
+    address: str | None = None
+    """The URL of the database where tables are published, if it is one."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -150,7 +154,19 @@ class Store(ABC):
         if missing := [table for table in tables if table not in published]:
             said = f"the {by} needs the table {missing[0]}, which {pipeline} does not publish"
             raise UsageError("missing_table", said)
+        if "sessions" in tables and self._is_by_markers(pipeline):
+            said = f"the {by} needs page views, actors and referrers; sessions by markers, as {pipeline} has, know none"
+            raise UsageError("by_markers", said)
         return published
+
+    def _is_by_markers(self, pipeline: str) -> bool:
+        with self.reading(pipeline) as reading:
+            return "status" in reading.query("select * from sessions limit 0").read_all().column_names
+
+    @contextmanager
+    def passing(self, _pipeline: str) -> Iterator["Store"]:
+        """The store for a run of *_pipeline* that brings no events to keep."""
+        yield self
 
     @abstractmethod
     @abstractmethod

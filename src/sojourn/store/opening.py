@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from sojourn.errors import UsageError
+from sojourn.errors import SojournError, UsageError
 from sojourn.store.base import Store
 from sojourn.store.embedded import Embedded
 from sojourn.store.journals import ROOM, Journal, JournalReader, Told
@@ -31,7 +31,7 @@ def open_journal_reader(home: str | None, url: str | None) -> JournalReader:
 
         return EmbeddedReader(_folder(home) / FILE)
     _check(url)
-    raise UsageError("bad_store", "live messages are not kept in a database yet; leave the store's URL out")
+    raise SojournError("no_journal", "live messages are not kept in a database yet; leave the store's URL out")
 
 
 def open_journal(

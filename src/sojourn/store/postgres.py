@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
@@ -30,11 +31,15 @@ _NOT_STREAMED = re.compile(r"--|/\*|;|^\s*(?:explain|show)\b", re.IGNORECASE)
 
 
 class Postgres(Store):
-    """Publishes into a PostgreSQL database that knows its home and takes runs of no other."""
+    """Publishes into a PostgreSQL database that knows its home and takes runs of no other.
 
-    def __init__(self, home: Path, url: str) -> None:
+    A run that keeps no events in its home (*is_passing*) may have any.
+    """
+
+    def __init__(self, home: Path, url: str, *, is_passing: bool = False) -> None:
         super().__init__(home)
-        self.url = url
+        self.url = self.address = url
+        self.is_passing = is_passing
         self._session: Session | None = None  # while writing
         self._sessions = Sessions(url)
 
@@ -47,6 +52,18 @@ class Postgres(Store):
             return Kept()
         paths = tuple(row["path"] for row in files)
         return Kept(head[0]["run_id"], paths, head[0]["events"], json.loads(head[0]["reading"]))
+
+    @contextmanager
+    def passing(self, pipeline: str) -> Iterator[Store]:
+        """A folder that goes away stands for the home, unless the pipeline has events in one."""
+        with connect(self.url) as session:
+            counted = "select 1 as yes from sojourn.event_files where pipeline = $1 limit 1"
+            has_files = relations.are_made(session) and bool(session.rows(counted, pipeline))
+        if has_files:
+            yield self
+            return
+        with TemporaryDirectory(prefix="sojourn-") as folder:
+            yield Postgres(Path(folder), self.url, is_passing=True)
 
     def publish(self, publication: Publication) -> None:
         """Load the tables beside the current ones and exchange them last: until then nobody waits."""
@@ -112,13 +129,15 @@ class Postgres(Store):
 
     def _store_id(self, session: Session) -> str:
         """The database's own id; it is made at the first run, together with `sojourn`'s tables."""
-        home_id = _home_id(self.home)
+        home_id = "" if self.is_passing else _home_id(self.home)
         if not relations.are_made(session):
             with session.transaction():
                 relations.make(session, uuid.uuid4().hex, home_id)
         meta = session.rows("select store, home, format from sojourn.meta")[0]
         check_format(meta["format"], "this database")
-        if meta["home"] != home_id:
+        if not meta["home"] and home_id:  # so far only journals were read
+            session.execute("update sojourn.meta set home = $1", home_id)
+        elif meta["home"] != home_id and not self.is_passing:
             raise UsageError(
                 "other_home",
                 f"this database belongs to another home than {self.home}, where its events lie; use that home, or "

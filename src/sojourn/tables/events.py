@@ -12,13 +12,7 @@ from sojourn.tables.order import nulls_first, total_order
 
 def identity(pipeline: Pipeline) -> list[str]:
     """The fields that make two records the same event; none when dedupe is off."""
-    match pipeline.events.dedupe:
-        case "id":
-            return ["event_id"]
-        case "record":
-            return list(pipeline.events.fields)
-        case "off":
-            return []
+    return list(pipeline.events.identity)
 
 
 def repeated(landed: ir.Table, pipeline: Pipeline) -> ir.Table:

@@ -26,6 +26,8 @@ def max_by(value: str, key: int) -> str:  # type: ignore[empty-body]
 def total_order(pipeline: Pipeline) -> list[str]:
     """The columns of the total order: time, id, then the other fields as declared (semantics: Time)."""
     fields = pipeline.events.fields
+    if pipeline.events.format == "streams":
+        return ["occurred_at", *pipeline.events.identity]
     first: list[str] = [name for name in ("occurred_at", "event_id") if name in fields]
     if pipeline.events.dedupe == "id":
         return first  # after dedupe no two events share an id

@@ -6,7 +6,7 @@ import ibis
 import ibis.expr.types as ir
 
 from sojourn.pipeline import Pipeline, Source
-from sojourn.tables import activity, fleet, pages, presence, sessions
+from sojourn.tables import activity, fleet, pages, presence, sessions, streams
 from sojourn.tables import events as event_tables
 
 _TYPES = {"text": "string", "integer": "int64", "number": "float64", "boolean": "boolean", "time": "int64"}
@@ -33,8 +33,15 @@ def compile_plan(pipeline: Pipeline, dialect: str = "duckdb") -> dict[str, str]:
     """
     steps = _events(pipeline) | (_presence(pipeline) if "presence" in pipeline.tables else {})
     events = ibis.table(_landed(pipeline.events), name="events")
+    if pipeline.events.format == "streams":
+        steps |= _streams(events, pipeline)
+        events = streams.events(_made("_judged", steps))
     for name in pipeline.tables:
-        if name == "session_durations_by_referrer":
+        if name == "sessions" and pipeline.sessions is not None and pipeline.sessions.rule == "markers":
+            steps[name] = streams.sessions(_made("_judged", steps))
+        elif name == "event_counts":
+            steps[name] = streams.event_counts(events)
+        elif name == "session_durations_by_referrer":
             steps[name] = sessions.session_durations_by_referrer(_made("sessions", steps))
         elif name in _OF_EVENTS:
             steps[name] = _OF_EVENTS[name](events, pipeline)
@@ -43,27 +50,36 @@ def compile_plan(pipeline: Pipeline, dialect: str = "duckdb") -> dict[str, str]:
 
 def _events(pipeline: Pipeline) -> dict[str, ir.Table]:
     """From landed records to events, and what that says of the records."""
-    columns = _landed(pipeline.events)
-    fields = {name: columns[name] for name in pipeline.events.fields}
-    landed = ibis.table(columns, name="landed_events")
-    keys = event_tables.identity(pipeline)
-    repeated = ibis.table({key: fields[key] for key in keys} or {"nothing": "int64"}, name="repeated")
+    landed = ibis.table(_landed(pipeline.events), name="landed_events")
+    parts, repeated = _parts(pipeline)
     steps: dict[str, ir.Table] = {}
-    if keys:
-        parts = ibis.table({**fields, **_NEW}, name="parts_events")
+    if event_tables.identity(pipeline):
         steps["repeated"] = event_tables.repeated(landed, pipeline)
         steps["duplicates"] = event_tables.duplicates(parts, repeated, pipeline)
     steps["events"] = event_tables.events(landed, repeated, pipeline)
     return steps
 
 
+def _streams(entries: ir.Table, pipeline: Pipeline) -> dict[str, ir.Table]:
+    """From the entries of live messages to what their sessions take of them."""
+    steps = {"_judged": streams.judged(entries)}
+    parts, repeated = _parts(pipeline)
+    steps["_refused"] = streams.refused(parts, repeated, _made("_judged", steps), pipeline)
+    return steps
+
+
+def _parts(pipeline: Pipeline) -> tuple[ir.Table, ir.Table]:
+    """The relations `parts_events` and `repeated`."""
+    fields = {name: _TYPES[field.type] for name, field in pipeline.events.fields.items()}
+    keys = event_tables.identity(pipeline)
+    repeated = ibis.table({key: fields[key] for key in keys} or {"nothing": "int64"}, name="repeated")
+    return ibis.table({**fields, **_NEW}, name="parts_events"), repeated
+
+
 def _presence(pipeline: Pipeline) -> dict[str, ir.Table]:
     """From events and servers to presence, and to what is made from it; what takes long is made once."""
     columns = _landed(pipeline.source["servers"])
-    fields = {name: _TYPES[field.type] for name, field in pipeline.events.fields.items()}
-    parts = ibis.table({**fields, **_NEW}, name="parts_events")
-    keys = event_tables.identity(pipeline)
-    repeated = ibis.table({key: fields[key] for key in keys} or {"nothing": "int64"}, name="repeated")
+    parts, repeated = _parts(pipeline)
     events = ibis.table(_landed(pipeline.events), name="events")
     # copies of an event are equal unless ids make them one: then dedupe is needed to know when it was
     copies = events if pipeline.events.dedupe == "id" else ibis.table(_landed(pipeline.events), name="landed_events")

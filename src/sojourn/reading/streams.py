@@ -1,0 +1,250 @@
+"""Streams: a line is a message of a live session, ``{"session_id":..,"seq":..,"events":[..]}``, an entry a record.
+
+The decoder takes whole messages; one that it refuses or doubts is judged entry by entry, exactly. What is asked of an
+entry is what a live session asks (`reading.entries`), and beside it the fields that the pipeline declares itself.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from sojourn import times
+from sojourn.pipeline import STREAM_FIELDS, Field, Source
+from sojourn.reading.block import Block, Judged, field_schema, finish, is_utf8
+from sojourn.reading.entries import KINDS, LAST_SEQ, Kind, fingerprint, is_seq, is_session_id, is_time, usual_time
+from sojourn.reading.judge import (
+    MAX_DEPTH,
+    Contract,
+    Number,
+    Reject,
+    Value,
+    as_text,
+    depth,
+    field_value,
+    first_reason,
+    parse,
+)
+
+
+class _Line(msgspec.Struct, gc=False):
+    session_id: str
+    seq: int
+    events: msgspec.Raw
+
+
+class _Entry(msgspec.Struct, gc=False):
+    type: Kind
+    timestamp: msgspec.Raw
+    name: str | None = None
+    session_id: str | None = None
+
+
+class _Message(msgspec.Struct):
+    """A message that can be read: its entries as they stand, and their values."""
+
+    session_id: str
+    seq: int
+    texts: list[bytes]
+    entries: list[Any]
+
+
+_LINE = msgspec.json.Decoder(_Line)
+_ENTRIES = msgspec.json.Decoder(list[_Entry])
+_RAW_LINE = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_RAW_ENTRIES = msgspec.json.Decoder(list[msgspec.Raw])
+_REFUSED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_OF_MESSAGE = {"session_id": "text", "seq": "integer", "position": "integer"}
+"""What an entry has from its message -> the type in which a pipeline's own field takes it as it is."""
+
+
+@dataclass
+class _Rows:
+    """Columns of decoded entries, and how many records and blank lines there were."""
+
+    columns: dict[str, list[Any]]
+    judged: Judged = field(default_factory=Judged)
+    records: int = 0
+    blank: int = 0
+
+
+class StreamLines:
+    """Reads blocks of messages under one contract. Make one per process, and use it again."""
+
+    def __init__(self, source: Source) -> None:
+        self.contract = Contract(source)
+        self.own = [found for found in self.contract.fields if found[0] not in STREAM_FIELDS]
+        self.copied = {name: keys[0] for name, declared, keys in self.own if _is_copied(declared, keys)}
+        self.is_usual = len(self.copied) == len(self.own)
+
+    def read(self, block: bytes) -> Block:
+        """The events and rejects of *block*, which holds whole lines."""
+        lines = block.split(b"\n")
+        count = len(lines) - (not lines[-1])
+        rows = _Rows({name: [] for name in self.contract.source.fields})
+        is_whole = is_utf8(block)
+        for at, line in enumerate(lines[:count]):
+            if not line.strip():
+                rows.blank += 1
+            elif not (self.is_usual and (is_whole or is_utf8(line)) and self._decode(line, rows)):
+                # a carriage return belongs to the newline, and the last line may have none
+                self._judge(line.removesuffix(b"\r") if at < len(lines) - 1 else line, at + 1, rows)
+        schema = field_schema(self.contract.source)
+        arrays = [pa.array(rows.columns[name], kind) for name, kind in zip(schema.names, schema.types, strict=True)]
+        found = finish(arrays, set(), rows.judged, rows.blank, rows.records + rows.blank, self.contract.source)
+        return replace(found, lines=count)
+
+    def _decode(self, line: bytes, rows: _Rows) -> bool:
+        """Take all entries of *line*, or none: False for what needs the exact look."""
+        try:
+            message = _LINE.decode(line)
+            entries = _ENTRIES.decode(message.events)
+        except _REFUSED:
+            return False
+        session_id, seq, count = message.session_id, message.seq, len(entries)
+        if not (count and 0 < seq <= LAST_SEQ and is_session_id(session_id)) or self._is_suspect(line, count):
+            return False
+        moments = [usual_time(entry.timestamp) for entry in entries]
+        for entry, time in zip(entries, moments, strict=True):
+            whole = entry.name is not None if entry.type == "EVENT" else entry.session_id == session_id
+            if not whole or time is None:
+                return False
+        self._take(message, entries, moments, rows)
+        return True
+
+    def _take(self, message: _Line, entries: list[_Entry], moments: list[int | None], rows: _Rows) -> None:
+        count, kinds = len(entries), [entry.type for entry in entries]
+        prints: list[str | None] = [None] * count
+        if "SESSION_START" in kinds:
+            texts = _RAW_ENTRIES.decode(message.events)
+            prints = [_fingerprint(kind, bytes(text)) for kind, text in zip(kinds, texts, strict=True)]
+        known: dict[str, list[Any]] = {
+            "session_id": [message.session_id] * count,
+            "seq": [message.seq] * count,
+            "position": list(range(count)),
+            "type": kinds,
+            "occurred_at": moments,
+            "name": [entry.name if entry.type == "EVENT" else None for entry in entries],
+            "fingerprint": prints,
+        }
+        for name, key in self.copied.items():
+            known[name] = [value if kind == "EVENT" else None for value, kind in zip(known[key], kinds, strict=True)]
+        for name, values in known.items():
+            rows.columns[name] += values
+        rows.records += count
+
+    def _is_suspect(self, line: bytes, count: int) -> bool:
+        """Whether *line*, which holds *count* entries, is too long or too deep; its strings are told only if needed."""
+        if len(line) > self.contract.max_record:
+            return True
+        brackets = line.count(b"[") + line.count(b"{") - count
+        return brackets > MAX_DEPTH - 2 and depth(line) > MAX_DEPTH
+
+    def _judge(self, line: bytes, number: int, rows: _Rows) -> None:
+        """Judge the line *number*: each of its entries, or all of it where it is no message."""
+        message = self._message(line)
+        if isinstance(message, Reject):
+            rows.judged.add(message, number, line)
+            rows.records += 1
+            return
+        for position, text in enumerate(message.texts):
+            rows.judged.add(self._entry(message, position), number, text)
+        rows.records += len(message.texts)
+
+    def _message(self, line: bytes) -> _Message | Reject:
+        """The message on *line*, its entries unjudged; or why it is none."""
+        document = parse(line, self.contract.max_record)
+        if isinstance(document, Reject):
+            return document
+        verdict = first_reason([_session_id(document), _seq(document), _events(document)])
+        if isinstance(verdict, Reject):
+            return verdict
+        texts = [bytes(text) for text in _RAW_ENTRIES.decode(_RAW_LINE.decode(line)["events"])]
+        return _Message(str(document["session_id"]), int(document["seq"]), texts, document["events"])
+
+    def _entry(self, message: _Message, position: int) -> tuple[Value, ...] | Reject:
+        """An entry's values in declared order, or why it is refused."""
+        entry, root = message.entries[position], f"$.events[{position}]"
+        if not isinstance(entry, dict):
+            return Reject("not_an_object", root, as_text(entry))
+        kind = _kind(entry, root)
+        session: str | Reject = message.session_id
+        name: str | Reject | None = None
+        own: list[Value | Reject] = [None] * len(self.own)
+        if kind == "EVENT":
+            name, own = _text(entry, "name", root), self._own(message, position, root)
+        elif not isinstance(kind, Reject):
+            session = _of_session(entry, message, root)
+        printed = _fingerprint(str(kind), message.texts[position])
+        return first_reason([session, message.seq, position, kind, _time(entry, root), name, printed, *own])
+
+    def _own(self, message: _Message, position: int, root: str) -> list[Value | Reject]:
+        """The values of the pipeline's own fields, or why one breaks its declaration."""
+        of_message = {"session_id": message.session_id, "seq": message.seq, "position": position}
+        numbers = {name: Number(value) if name != "session_id" else value for name, value in of_message.items()}
+        whole = message.entries[position] | numbers
+        return [field_value(whole, declared, keys, self.contract, root) for _, declared, keys in self.own]
+
+
+def _is_copied(declared: Field, keys: tuple[str, ...]) -> bool:
+    return len(keys) == 1 and _OF_MESSAGE.get(keys[0]) == declared.type and not declared.values
+
+
+def _session_id(document: dict[str, Any]) -> str | Reject:
+    found = _text(document, "session_id", "$")
+    is_fine = isinstance(found, Reject) or is_session_id(found)
+    return found if is_fine else Reject("bad_type", "$.session_id", as_text(found))
+
+
+def _seq(document: dict[str, Any]) -> str | Reject:
+    found = document.get("seq")
+    if found is None:
+        return Reject("missing_field", "$.seq", None)
+    is_fine = isinstance(found, Number) and is_seq(found)
+    return str(found) if is_fine else Reject("bad_type", "$.seq", as_text(found))
+
+
+def _events(document: dict[str, Any]) -> Reject | None:
+    """Whether there is at least one entry."""
+    found = document.get("events")
+    if found is None:
+        return Reject("missing_field", "$.events", None)
+    if not isinstance(found, list):
+        return Reject("bad_type", "$.events", as_text(found))
+    return None if found else Reject("missing_field", "$.events[0]", None)
+
+
+def _text(document: dict[str, Any], key: str, root: str) -> str | Reject:
+    """Required text; a number is none, not even under a lax contract: live sessions take none either."""
+    found = document.get(key)
+    if found is None:
+        return Reject("missing_field", f"{root}.{key}", None)
+    return found if type(found) is str else Reject("bad_type", f"{root}.{key}", as_text(found))
+
+
+def _kind(entry: dict[str, Any], root: str) -> str | Reject:
+    found = _text(entry, "type", root)
+    is_fine = isinstance(found, Reject) or found in KINDS
+    return found if is_fine else Reject("unknown_value", f"{root}.type", as_text(found))
+
+
+def _time(entry: dict[str, Any], root: str) -> int | Reject | None:
+    path, found = f"{root}.timestamp", entry.get("timestamp")
+    if found is None:
+        return Reject("missing_field", path, None)
+    if not isinstance(found, Number):
+        return Reject("bad_type", path, as_text(found))
+    return times.parse_epoch(found, "epoch_s") if is_time(found) else Reject("bad_time", path, as_text(found))
+
+
+def _of_session(marker: dict[str, Any], message: _Message, root: str) -> str | Reject:
+    """The session that a marker names: that of its message."""
+    found = _text(marker, "session_id", root)
+    is_fine = isinstance(found, Reject) or found == message.session_id
+    return found if is_fine else Reject("unknown_value", f"{root}.session_id", as_text(found))
+
+
+def _fingerprint(kind: str, text: bytes) -> str | None:
+    """What tells a session's start from another; other entries need none."""
+    return fingerprint(text).hex() if kind == "SESSION_START" else None

@@ -169,10 +169,10 @@ class Store(ABC):
         yield self
 
     @abstractmethod
-    @abstractmethod
     def kept_open(self, limits: Limits) -> AbstractContextManager[None]:
         """Keep what readings need open between them, for a process with threads that read again and again."""
 
+    @abstractmethod
     def reading(self, pipeline: str | None = None) -> AbstractContextManager[Reading]:
         """What is published now, whatever runs publish meanwhile; *pipeline*'s tables need no schema."""
 

@@ -42,6 +42,7 @@ DOORS = {
     "ibis": {"tables"},
     "adbc_driver_manager": {"store/adbc.py"},
     "adbc_driver_postgresql": {"store/adbc.py"},
+    "asyncpg": {"store/connections.py", "store/postgres_messages.py"},
     "jsonschema": {"json_schema.py"},
     "referencing": {"json_schema.py"},
     "zstandard": {"reading/unpacking.py"},
@@ -160,6 +161,7 @@ HEAVY = (
     "rich",
     "adbc_driver_manager",
     "adbc_driver_postgresql",
+    "asyncpg",
     "jsonschema",
     "msgspec",
     "numpy",
@@ -197,6 +199,6 @@ def test_a_small_run_compiles_no_expressions(tmp_path):
     cache = str(tmp_path / "cache")
     assert "ibis" in loaded(code, XDG_CACHE_HOME=cache)
     lean = loaded(code, XDG_CACHE_HOME=cache)
-    assert not lean & {"ibis", "sqlglot", "rich", "adbc_driver_manager", "adbc_driver_postgresql", "jsonschema"}
+    assert not lean & {"ibis", "sqlglot", "rich", "adbc_driver_manager", "adbc_driver_postgresql", "asyncpg", "jsonschema"}
     assert not lean & {"statsmodels", "pandas", "altair", "vl_convert"}
     assert {"duckdb", "pyarrow"} <= lean

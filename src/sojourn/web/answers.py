@@ -47,7 +47,8 @@ def to_cursor(place: Sequence[str | int]) -> str:
 def from_cursor(cursor: str, *kinds: type) -> list[Any]:
     """The place that a cursor stands for, values of these *kinds*; refused when it does not come from us."""
     try:
-        place = json.loads(base64.b64decode(cursor.encode() + b"==", b"-_"))
+        padded = cursor.encode() + b"=" * (-len(cursor) % 4)
+        place = json.loads(base64.b64decode(padded, b"-_", validate=True))
         if [type(part) for part in place] != list(kinds) or "\\u0000" in json.dumps(place):
             raise ValueError(place)
     except (ValueError, TypeError, RecursionError):

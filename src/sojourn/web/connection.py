@@ -19,7 +19,7 @@ Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
 
-_CLOSES = {
+CLOSES = {
     "taken_over": 4409,
     "deleted": 4410,
     "bad_token": 4401,
@@ -118,7 +118,7 @@ class Connection:
         try:
             if why is not None:
                 await self._say(body(why))
-            code = 1000 if why is None else _CLOSES.get(why.code, 1011)
+            code = 1000 if why is None else CLOSES.get(why.code, 1011)
             await self._send({"type": "websocket.close", "code": code, "reason": "" if why is None else why.code})
         except (OSError, RuntimeError):
             pass  # it is closed already

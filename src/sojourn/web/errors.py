@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from sojourn.errors import SojournError, UsageError, as_ours
 from sojourn.live.refusals import ANSWERS, Refusal
 
-_STATUSES = {
+STATUSES = {
     "not_published": 404,
     "unknown_metric": 404,
     "unknown_table": 404,
@@ -31,6 +31,9 @@ _STATUSES = {
     "bad_request": 400,
     "bad_session_id": 400,
     "bad_cursor": 400,
+    "bad_filter": 400,
+    "unknown_column": 400,
+    "begin_again": 410,
     "deleted": 410,
     "timeout": 408,
     "internal": 500,
@@ -99,11 +102,11 @@ def handle_errors(app: FastAPI) -> None:
 
 def status_of(error: SojournError) -> int:
     """The HTTP status that *error* is answered with."""
-    return _STATUSES.get(error.code, 400 if isinstance(error, UsageError) else 503)
+    return STATUSES.get(error.code, 400 if isinstance(error, UsageError) else 503)
 
 
 async def _refused(_: Request, error: Refused) -> Response:
-    return answer(error.refusal, _STATUSES.get(error.refusal.code, 503), error.more)
+    return answer(error.refusal, STATUSES.get(error.refusal.code, 503), error.more)
 
 
 async def _ours(_: Request, error: Exception) -> Response:

@@ -1,8 +1,8 @@
 """Metrics over HTTP."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from sojourn import metrics as registry
@@ -52,7 +52,12 @@ def listing() -> Response:
 
 
 @router.get("/{name}", responses={**_VALUE, **NOT_MODIFIED, **responses(404)})
-def value(request: Request, name: str, store: TheStore, pipeline: str | None = None) -> Response:
+def value(
+    request: Request,
+    name: Annotated[str, Path(examples=["orders"])],
+    store: TheStore,
+    pipeline: Annotated[str | None, Query(examples=["webshop"])] = None,
+) -> Response:
     """A metric, worked out now from the published tables; *pipeline* names another than the ready one."""
     source = pipeline or registry.metric(name).pipeline
     # looked up before: a run published meanwhile makes the tag too old, never too new

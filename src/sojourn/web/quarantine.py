@@ -37,14 +37,14 @@ class Record(BaseModel):
     raw_base64: str | None = Field(examples=[None])
 
 
-class Page(BaseModel):
+class QuarantinePage(BaseModel):
     """Records by pipeline, file and line; *next* is the cursor of the page that follows, if there is one."""
 
     records: list[Record]
     next: str | None = Field(examples=[None])
 
 
-@router.get("", response_model=Page)
+@router.get("", response_model=QuarantinePage)
 def listing(
     store: TheStore,
     pipeline: Text | None = None,

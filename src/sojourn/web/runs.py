@@ -3,7 +3,7 @@
 import json
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, Field
 
 from sojourn.engines.duckdb import quote
@@ -44,7 +44,7 @@ class Run(BaseModel):
     message: str | None = Field(examples=[None])
 
 
-class Page(BaseModel):
+class RunPage(BaseModel):
     """Runs, the newest first; *next* is the cursor of the page that follows, if there is one."""
 
     runs: list[Run]
@@ -65,7 +65,7 @@ class Report(BaseModel):
     message: str | None = Field(examples=[None])
 
 
-@router.get("", response_model=Page)
+@router.get("", response_model=RunPage)
 def listing(
     store: TheStore,
     pipeline: Text | None = None,
@@ -86,7 +86,7 @@ def listing(
 
 
 @router.get("/{run_id}", response_model=Report, responses=responses(404))
-def report(run_id: str, store: TheStore) -> Response:
+def report(run_id: Annotated[str, Path(examples=["20240305T100000000000-0a1b2c"])], store: TheStore) -> Response:
     """The report of a run."""
     sql = f"select report, message from sojourn.runs where run_id = {quote(run_id)}"
     found = rows(store, sql) if "\0" not in run_id else []

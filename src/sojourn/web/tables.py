@@ -1,15 +1,15 @@
 """Published tables over HTTP: pages of rows as JSON, or the whole as a file."""
 
+import pathlib
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Literal
 
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
@@ -26,6 +26,8 @@ from sojourn.web.service import TheStore
 router = APIRouter(prefix="/v1/tables", tags=["tables"])
 
 Format = Literal["json", "csv", "parquet"]
+PipelineName = Annotated[str, Path(examples=["webshop"])]
+TableName = Annotated[str, Path(examples=["session_durations_by_referrer"])]
 
 _MEDIA: dict[Format, str] = {
     "json": "application/json",
@@ -41,7 +43,7 @@ _FILTERS = {
     "schema": {"type": "object", "additionalProperties": {"type": "string"}},
     "style": "form",
     "explode": True,
-    "example": {"converted": "true", "started_at.gte": "2024-03-01"},
+    "example": {"sessions.gte": "5", "referrer.null": "false"},
 }
 
 
@@ -54,7 +56,7 @@ class Table(BaseModel):
     run_id: str = Field(examples=["20240305T100000000000-0a1b2c"])
 
 
-class Page(BaseModel):
+class TablePage(BaseModel):
     """Rows in their order; *next* is the cursor of the page that follows, if there is one."""
 
     pipeline: str = Field(examples=["webshop"])
@@ -66,7 +68,7 @@ class Page(BaseModel):
 
 _FILE = {"schema": {"type": "string", "format": "binary"}}
 _ROWS: dict[int | str, dict[str, Any]] = {
-    200: {"model": Page, "content": {"text/csv": _FILE, _MEDIA["parquet"]: _FILE}},
+    200: {"model": TablePage, "content": {"text/csv": _FILE, _MEDIA["parquet"]: _FILE}},
     **NOT_MODIFIED,
     **responses(404, 410),
 }
@@ -79,7 +81,7 @@ def listing(store: TheStore) -> Response:
 
 
 @router.get("/{pipeline}", response_model=list[Table], responses=responses(404))
-def of_pipeline(pipeline: str, store: TheStore) -> Response:
+def of_pipeline(pipeline: PipelineName, store: TheStore) -> Response:
     """The tables that a pipeline publishes."""
     return as_json(_published(store.published(), pipeline))
 
@@ -87,8 +89,8 @@ def of_pipeline(pipeline: str, store: TheStore) -> Response:
 @router.get("/{pipeline}/{table}", response_class=Response, responses=_ROWS, openapi_extra={"parameters": [_FILTERS]})
 def rows(
     request: Request,
-    pipeline: str,
-    table: str,
+    pipeline: PipelineName,
+    table: TableName,
     store: TheStore,
     file_format: Annotated[Format | None, Query(alias="format", description="Else the header `Accept` says it")] = None,
     limit: Limit = 100,
@@ -200,8 +202,9 @@ def _file(
     """The rows as a file. It is made before the first byte goes out: a failure has its status, and a slow client holds
     no table."""
     with tempfile.TemporaryDirectory(prefix="sojourn-") as folder:
-        written = exports.write_reader(reader, Path(folder) / name, conventions)
-        file = (Path(folder) / name).open("rb")  # what is open outlives its name
+        target = pathlib.Path(folder) / name
+        written = exports.write_reader(reader, target, conventions)
+        file = target.open("rb")  # what is open outlives its name
     headers = {
         **headers,
         "Content-Length": str(written["bytes"]),

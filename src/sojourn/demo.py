@@ -17,11 +17,14 @@ from sojourn.store.base import Store
 from sojourn.store.embedded import Embedded
 
 FOLDER = Path("sojourn-demo")
-LINES = {"webshop": 20_000, "activity": 5_000, "pageviews": 5_000, "devices": 40_000}
+LINES = {"webshop": 20_000, "activity": 5_000, "pageviews": 5_000, "devices": 40_000, "live": 5_000}
 SEED = 1
 _MOST = 6  # rows of a metric that are shown
 
 QUERIES = {
+    "What happens in most live sessions": """
+        select name, count(*) as sessions, cast(sum(events) as bigint) as events
+        from live.event_counts group by name order by sessions desc, name limit 5""",
     "Pages with the most views": """
         select url, views, users, sessions, bounces
         from pageviews.pages order by views desc, url limit 5""",

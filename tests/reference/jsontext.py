@@ -31,6 +31,7 @@ class Node:
     source: str
     text: str = ""  # of kind text: the decoded string
     members: dict[str, Node] = field(default_factory=dict)  # of kind object
+    items: tuple[Node, ...] = ()  # of kind array
 
 
 def is_number(text: str) -> bool:
@@ -120,11 +121,13 @@ def _array(text: str, start: int) -> tuple[Node, int]:
     at = _skip(text, start + 1)
     if text.startswith("]", at):
         return Node("array", text[start : at + 1]), at + 1
+    items: list[Node] = []
     while True:
-        _, at = _value(text, at)
+        item, at = _value(text, at)
+        items.append(item)
         at = _skip(text, at)
         if text.startswith("]", at):
-            return Node("array", text[start : at + 1]), at + 1
+            return Node("array", text[start : at + 1], items=tuple(items)), at + 1
         at = _expect(text, at, ",")
 
 

@@ -1,6 +1,6 @@
 """Seeded sample data for every pipeline: the demo, the tests and the benchmarks share it.
 
-    python -m sojourn.samples {webshop,activity,pageviews,devices} --lines N --seed S [--clean] [-o FILE]
+    python -m sojourn.samples {webshop,activity,pageviews,devices,live} --lines N --seed S [--clean] [-o FILE]
 
 The same pipeline, seed and number of lines give the same bytes. The site, its visitors and their ways are
 invented. `write` tells what it spoiled, by the reason that a run has to give (semantics 1.2), so that a
@@ -17,7 +17,7 @@ from random import Random
 from tempfile import TemporaryFile
 from typing import BinaryIO
 
-from sojourn.samples import activity, devices, pageviews, webshop
+from sojourn.samples import activity, devices, live, pageviews, webshop
 from sojourn.samples.chance import Rnd
 from sojourn.samples.trouble import Shape, plan, spoiled
 
@@ -27,6 +27,7 @@ SHAPES: dict[str, Shape] = {
     "activity": activity.SHAPE,
     "pageviews": pageviews.SHAPE,
     "devices": devices.SHAPE,
+    "live": live.SHAPE,
 }
 PIPELINES = tuple(SHAPES)
 

@@ -67,6 +67,31 @@ def breakages_in_json(*, required: tuple[str, str], number: str, text: str, bad_
     ]
 
 
+def breakages_in_messages() -> list[tuple[str, Edit]]:
+    """Broken lines of streams, each a message of one event; the first eight show every reason."""
+    deep = "[" * 200 + "]" * 200
+    return [
+        ("invalid_json", lambda line, _: line[: len(line) * 2 // 3] + "\n"),  # cut off
+        ("missing_field", _swap('"name":', '"title":')),
+        ("bad_time", _put("timestamp", "1650028800.1234567")),
+        ("invalid_utf8", _swap('"name": "', '"name": "Caf\udce9 ')),  # Latin-1
+        ("bad_type", _put("timestamp", '"2022-04-15T13:20:00Z"')),
+        ("not_an_object", lambda _line, _: '[{"type": "EVENT"}]\n'),
+        ("too_large", lambda line, _: f'{{"deep": {deep}, {line[1:]}'),
+        ("unknown_value", _swap('"EVENT"', '"CLICK"')),
+        ("invalid_json", lambda line, before: before[:-1] + line),  # glued
+        ("missing_field", _swap('"seq":', '"number":')),
+        ("bad_time", _put("timestamp", "1650028800123")),  # milliseconds
+        ("bad_type", _put("seq", "0")),
+        ("invalid_json", lambda line, _: line[:-2] + ",}\n"),
+        ("not_an_object", lambda line, _: f"{line[: line.index('[')]}[17]}}\n"),
+        ("missing_field", lambda line, _: f"{line[: line.index('[')]}[]}}\n"),
+        ("bad_type", _put("session_id", '"visit 17"')),
+        ("invalid_json", _put("timestamp", "NaN")),
+        ("unknown_value", _swap('"EVENT"', '"event"')),
+    ]
+
+
 def _cell(number: int, value: str) -> Edit:
     """Write something else into a cell of a CSV row."""
 
@@ -131,8 +156,10 @@ def spoiled(records: Iterator[str], plan: list[tuple[int, str, Edit]], whole: st
         for record in records:
             seen += 1
             if whole in record:
-                yield from _hurt(record, before or record, kind, edit)
-                done.update({kind, "duplicate"} if kind == "conflicting" else {kind})
+                *whole_ones, hurt = _hurt(record, before or record, kind, edit)
+                yield from whole_ones
+                done.update({kind, "duplicate"} if kind == "conflicting" else {kind})  # before: it may be the last line
+                yield hurt
                 before = record
                 break
             yield record

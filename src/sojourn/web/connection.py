@@ -24,6 +24,7 @@ CLOSES = {
     "deleted": 4410,
     "bad_token": 4401,
     "forbidden": 4403,
+    "other_origin": 4403,
     "bad_session_id": 4400,
     "idle": 4408,
     "too_many": 4429,

@@ -7,7 +7,8 @@ from fastapi.middleware.cors import CORSMiddleware
 from starlette.routing import WebSocketRoute
 
 from sojourn import __version__
-from sojourn.web import health, sessions
+from sojourn.web import health, published, sessions
+from sojourn.web.answers import HeadAsGet
 from sojourn.web.errors import handle_errors
 from sojourn.web.service import Service
 from sojourn.web.stream import Streams
@@ -27,6 +28,8 @@ def make_app(service: Service, streams: Streams | None = None, origins: Sequence
     app.state.service = service
     handle_errors(app)
     app.include_router(health.router)
+    app.include_router(published.router)
+    app.add_middleware(HeadAsGet)
     if service.ingest is not None:
         app.include_router(sessions.router)
         app.include_router(health.telemetry)

@@ -1,5 +1,6 @@
 """Reading what is published."""
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,10 +13,13 @@ from sojourn.engines.duckdb import identifier
 
 @dataclass(frozen=True)
 class Limits:
-    """What all readings of a process may take together: bytes of *memory*, *threads* beside their own."""
+    """What all readings of a process may take together: bytes of *memory*, and *threads*.
+
+    Of more than two cores one stays free for whatever else the process does.
+    """
 
     memory: int = 640_000_000
-    threads: int = 1
+    threads: int = max(2, (os.cpu_count() or 1) - 1)
 
 
 class Reading(ABC):

@@ -22,6 +22,7 @@ from sojourn.live.ingest import Ingest
 from sojourn.store.base import Store
 from sojourn.store.journals import Journal, Settled
 from sojourn.store.opening import open_journal, open_store
+from sojourn.store.readings import Limits
 from sojourn.web.app import make_app
 from sojourn.web.publishing import publish_always
 from sojourn.web.service import Service
@@ -48,7 +49,11 @@ def serve(settings: Settings) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 50, 1000)  # thousands of connections make nothing but long-lived objects
-    with listening, asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with (
+        listening,
+        store.kept_open(Limits()),
+        asyncio.Runner(loop_factory=_loop_factory()) as runner,
+    ):
         runner.run(_serve(settings, store, listening))
 
 

@@ -2,9 +2,13 @@
 
 import atexit
 import itertools
+import os
+import signal
+import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -45,6 +49,19 @@ class Server:
         """End the server as a crash would: nothing is written any more."""
         self._control("-m", "immediate", "-w", "stop")
 
+    def kill(self) -> None:
+        """`kill -9` every process of the server."""
+        pid_file = self._server.pgdata / "postmaster.pid"
+        main = int(pid_file.read_text().split()[0])
+        pids = [main, *_children(main)]  # the first first: it would begin others anew
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        while set(pids) & _living():
+            time.sleep(0.01)
+        for file in (pid_file, *Path(self._socket).glob(".s.PGSQL.*")):
+            file.unlink()  # until somebody buries the first process, it would pass for running
+
     def start(self) -> None:
         """Start the server after a crash; it recovers by itself."""
         self._server.ensure_postgres_running()
@@ -59,6 +76,17 @@ class Server:
     def _control(self, *words: str) -> None:
         server: Any = self._server
         pgexec("pg_ctl", ("-D", str(server.pgdata), *words), bin_path=server.bin_path, user=server.system_user)
+
+
+def _children(leader: int) -> list[int]:
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True)
+    rows = [line.split() for line in listed.stdout.splitlines()]
+    return [int(pid) for pid, parent in rows if int(parent) == leader]
+
+
+def _living() -> set[int]:
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,stat="], capture_output=True, text=True, check=True)
+    return {int(pid) for pid, state in map(str.split, listed.stdout.splitlines()) if not state.startswith("Z")}
 
 
 @contextmanager

@@ -111,7 +111,7 @@ class Place:
         relations = postgres.rows(
             self.url,
             "select relname::text as name from pg_class where relnamespace = 'sojourn'::regnamespace "
-            "and relkind = 'r' and not relispartition",
+            "and relkind = 'r' and not relispartition and relname not like 'live%'",
         )
         own = {"meta", "runs", "quarantine", "pipelines", "event_files"}
         return sorted({str(row["name"]) for row in relations} - own)

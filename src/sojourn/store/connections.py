@@ -24,6 +24,7 @@ READERS = 4
 _SETTINGS = {
     "application_name": "sojourn",
     "synchronous_commit": "on",  # also where a role or the server is set up to answer before a commit is durable
+    "default_transaction_read_only": "off",
     "statement_timeout": f"{PATIENCE:.0f}s",
     "lock_timeout": f"{PATIENCE:.0f}s",
     # a process that stands still within a commit keeps the others waiting: shorter than their patience
@@ -31,8 +32,9 @@ _SETTINGS = {
     "tcp_keepalives_idle": "10",
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
-    # each of our statements has its index: plans made while the tables were empty stay right when they are large
+    # each of our statements has its index, in its order: so planned while the tables are empty, and when they are large
     "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
     "jit": "off",
 }
 _LIBPQ_ALONE = {

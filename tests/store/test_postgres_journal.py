@@ -1,0 +1,446 @@
+"""The journal in PostgreSQL alone: several processes, a database that goes away, rights, and what it says."""
+
+import asyncio
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from sojourn.errors import SojournError
+from sojourn.store import connections
+from sojourn.store import postgres_journal as module
+from sojourn.store import postgres_messages as messages
+from sojourn.store import postgres_writing as writing
+from sojourn.store.adbc import connect
+from sojourn.store.journals import Standing
+from sojourn.store.opening import open_journal, open_journal_reader
+from sojourn.store.postgres_journal import PostgresJournal
+from sojourn.store.postgres_messages import PostgresJournalReader
+from sojourn.store.postgres_writing import Writer
+from tests.postgres import PASSWORD, Server, execute, name_of, rows
+from tests.store.journals import (
+    InPostgres,
+    Killed,
+    everything,
+    message,
+    put,
+    put_soon,
+    put_unclaimed,
+    raises,
+    said,
+    submitting,
+    tell,
+)
+from tests.store.places import until
+
+ROUNDS = 10  # the long form is in soak/
+AWAY = ("unreachable", "journal_unusable", "outcome_unknown", "gap")
+"""What may be told while the database is away."""
+
+
+@pytest.fixture
+def where(database: str) -> Iterator[InPostgres]:
+    """A fresh database for journals."""
+    place = InPostgres(database)
+    yield place
+    for journal in place.opened:
+        journal.close()
+
+
+@pytest.fixture
+def one(where: InPostgres) -> PostgresJournal:
+    """A process's journal; processes share nothing but the database, so objects stand for them here."""
+    return where.open()
+
+
+@pytest.fixture
+def other(where: InPostgres) -> PostgresJournal:
+    """Another process's."""
+    return where.open()
+
+
+def asked(journal: PostgresJournal, sql: str) -> Any:
+    """A value that the connection which writes gives."""
+
+    async def ask() -> Any:
+        async with journal._writer._transaction() as connection:
+            return await connection.fetchval(sql)
+
+    return journal._database.ask(ask())
+
+
+def test_who_claims_is_who_writes(where: InPostgres, one: PostgresJournal) -> None:
+    """The former holder is told at once, and refused in any case; it may claim the session again."""
+    taken: list[str] = []
+    first = where.open(taken=taken.append)
+    assert put_unclaimed(first, message("a", 1)) == ["taken_over"], "nobody has claimed it"
+    assert put(first, message("a", 1, "[1]", started_at=5), message("b", 1)) == ["stored"] * 2
+    began = time.monotonic()
+    assert one.claim("a") == Standing(1, b"[1]")
+    until(lambda: taken == ["a"])
+    assert time.monotonic() - began < 1
+    assert put_unclaimed(first, message("a", 2), message("b", 2), message("a", 1)) == [
+        "taken_over",
+        "stored",
+        "taken_over",
+    ]
+    assert put_unclaimed(one, message("a", 2)) == ["stored"]
+    assert first.claim("a") == Standing(2, b"[1]")
+    assert put_unclaimed(first, message("a", 3)) == ["stored"]
+    assert put_unclaimed(one, message("a", 4)) == ["taken_over"]
+
+
+def test_what_was_on_its_way_is_fenced(where: InPostgres, one: PostgresJournal, other: PostgresJournal) -> None:
+    """Of what a process submitted before another claimed, all is stored before the claim or refused."""
+    one.claim("a")
+    with ThreadPoolExecutor() as threads:
+        with where.held():
+            futures = put_soon(one, *(message("a", seq) for seq in range(1, 50)))
+            claimed = threads.submit(other.claim, "a")
+            time.sleep(0.1)
+            futures += put_soon(one, *(message("a", seq) for seq in range(50, 100)))
+            assert not any(future.done() for future in futures)
+        last = claimed.result().last
+    told = [said(future.result(20)) for future in futures]
+    assert told == ["stored"] * last + ["taken_over"] * (99 - last)
+    assert one.standing("a").last == last
+
+
+def test_many_claims_are_few_transactions(one: PostgresJournal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand connections within a second wait for each other's transactions, not for one each."""
+    counts: list[int] = []
+    claim = Writer.claim
+
+    async def counting(self: Writer, session_ids: Any) -> dict[str, Standing]:
+        counts.append(len(session_ids))
+        return await claim(self, session_ids)
+
+    monkeypatch.setattr(Writer, "claim", counting)
+    with ThreadPoolExecutor(40) as threads:
+        found = list(threads.map(one.claim, [f"s{number}" for number in range(1000)]))
+    assert found == [Standing()] * 1000
+    assert sum(counts) == 1000
+    assert len(counts) < 300
+
+
+def test_a_lost_listener_listens_again(
+    where: InPostgres, one: PostgresJournal, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the connection that hears of claims is cut, another one takes its place."""
+    monkeypatch.setattr(module, "PULSE", 0.05)
+    taken: list[str] = []
+    put(where.open(taken=taken.append), message("a", 1), message("b", 1))
+    kill = "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and datname = '{}'"
+    listening = "select pid from pg_stat_activity where query ilike 'listen%' or query = 'select 1'"
+    execute(server.url("postgres"), kill.format(name_of(where.url)))
+    with connect(where.url) as session:
+        until(lambda: len(session.rows(listening)) >= 2)
+    one.claim("a")
+    until(lambda: taken == ["a"])
+
+
+def test_places_in_the_order_of_commits(where: InPostgres, one: PostgresJournal) -> None:
+    """A place is given to nobody while another's is not committed: a reader who is past it has missed nothing."""
+    one.claim("a")
+    with connect(where.url) as slow:
+        slow.execute(messages.BEGIN)
+        slow.execute(
+            "insert into sojourn.live_messages (session_id, seq, content, digest, received_at, events) "
+            "values ('slow', 1, '', '', 0, 0)"
+        )
+        future = put_soon(one, message("a", 1))[0]
+        time.sleep(0.3)
+        assert not future.done()
+        slow.execute("commit")
+    assert said(future.result(20)) == "stored"
+    found = rows(where.url, "select session_id as id from sojourn.live_messages order by place")
+    assert [row["id"] for row in found] == ["slow", "a"]
+
+
+def test_a_reader_follows_two_processes(where: InPostgres, tmp_path: Path) -> None:
+    """While two processes write and take sessions from each other, who reads on from the last place misses nothing."""
+    reader_done, seen = threading.Event(), []
+
+    def follow() -> None:
+        reader, place = where.read(), 0
+        while not (reader_done.is_set() and not reader.since(place)):
+            for found in reader.since(place, 200_000):
+                seen.append((found.session_id, found.seq))
+                place = found.place
+        reader.close()
+
+    where.open()
+    follower = threading.Thread(target=follow)
+    follower.start()
+    killed = Killed(tmp_path, place=where, told=("taken_over", "gap"))
+    killed.round(1.0, processes=2)
+    reader_done.set()
+    follower.join()
+    assert killed.breaks == []
+    assert len(seen) == len(set(seen))
+    assert set(seen) == set(everything(where.opened[0]))
+    assert len(killed.acknowledged) > 100
+
+
+def test_many_begin_at_once(database: str, server: Server) -> None:
+    """On an empty database, also where its schema is made meanwhile: all have the same tables, nobody fails."""
+    command = submitting(database, 1, 0, 1)
+    runs = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(4)]
+    told = [run.communicate(timeout=60) for run in runs]
+    assert [run.returncode for run in runs] == [0] * 4, told
+    assert rows(database, "select format from sojourn.live_format") == [{"format": messages.FORMAT}]
+
+
+def test_settings_of_the_role_do_not_weaken_commits(database: str, server: Server) -> None:
+    """Whatever a role is set up to, a commit waits until it is durable, and transactions see what ended before."""
+    for setting in (
+        "synchronous_commit = off", "statement_timeout = 1", "default_transaction_read_only = on",
+        "default_transaction_isolation = serializable", "search_path = nowhere", "lock_timeout = 1",
+    ):  # fmt: skip
+        execute(server.url("postgres"), f"alter role {name_of(database)} set {setting}")
+    place = InPostgres(database)
+    journal = place.open()
+    assert put(journal, message("a", 1), message("a", 2)) == ["stored"] * 2
+    assert [one.seq for one in journal.messages("a")] == [1, 2]
+    assert asked(journal, "show synchronous_commit") == "on"
+    assert asked(journal, "show transaction_isolation") == "read committed"
+    assert asked(journal, "show idle_in_transaction_session_timeout") == "5s"
+    journal.close()
+
+
+def test_without_fsync_is_told(one: PostgresJournal, caplog: pytest.LogCaptureFixture) -> None:
+    """A database that does not wait for its disk (this one, for tests) keeps no promise over a power failure."""
+    PostgresJournal(one._database._url, tell, taken=print).close()
+    assert "fsync = off" in caplog.text
+
+
+def test_who_stands_still_is_left_behind(where: InPostgres, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that stops within its transaction keeps others waiting for a while only."""
+    monkeypatch.setitem(connections._SETTINGS, "idle_in_transaction_session_timeout", "300ms")
+    still, other = where.open(), where.open()
+
+    async def stand_still() -> None:
+        async with still._writer._transaction():
+            await asyncio.sleep(1)
+
+    with ThreadPoolExecutor() as threads:
+        asleep = threads.submit(lambda: still._database.ask(stand_still()))
+        time.sleep(0.1)
+        assert put(other, message("a", 1)) == ["stored"]
+        with pytest.raises(SojournError) as caught:
+            asleep.result()
+    assert caught.value.code in ("outcome_unknown", "journal_unusable")
+    assert put(still, message("b", 1)) == ["stored"]
+
+
+def test_a_commit_without_an_answer(one: PostgresJournal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the connection breaks during the commit, nothing is acknowledged; sent again, the message is known."""
+    put(one, message("a", 1))
+    execute_ = type(one._writer._connection).execute
+
+    async def committing(self: Any, sql: str, *values: object, **how: Any) -> Any:
+        done = await execute_(self, sql, *values, **how)
+        if sql == "commit":
+            raise ConnectionResetError("cut")
+        return done
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(one._writer._connection), "execute", committing)
+        assert put_unclaimed(one, message("a", 2)) == ["outcome_unknown"]
+    assert one.claim("a").last == 2
+    assert put(one, message("a", 2), message("a", 3)) == ["known", "stored"]
+
+
+def test_a_database_that_is_away(one: PostgresJournal, server: Server) -> None:
+    """Nothing is acknowledged, everything says so soon; when it is back all goes on by itself."""
+    reader = open_journal_reader(None, one._database._url)
+    put(one, message("a", 1))
+    for stop in (server.crash, server.kill):
+        last = one.standing("a").last
+        stop()
+        try:
+            began = time.monotonic()
+            assert put_unclaimed(one, message("a", last + 1))[0] in ("unreachable", "journal_unusable")
+            for ask in (one.check, lambda: one.standing("a"), lambda: one.claim("a"), lambda: reader.since(0)):
+                with pytest.raises(SojournError) as caught:
+                    ask()
+                assert caught.value.code in ("unreachable", "journal_unusable")
+                assert PASSWORD not in str(caught.value)
+            assert time.monotonic() - began < 5
+        finally:
+            server.start()
+        one.check()
+        assert put_unclaimed(one, message("a", last + 1)) == ["stored"], "a holder stays the holder"
+        assert reader.standing("a").last == last + 1
+    reader.close()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://u:{}@127.0.0.1:1/db",
+        "postgresql://u:{}@127.0.0.1:1/db?sslmode=require&connect_timeout=3",
+        "postgresql://u:{}@nosuch.invalid/db",
+        "postgresql://u:{}@/nosuch?host=SOCKET",
+        "postgresql://postgres@/nosuch?host=SOCKET&password={}",
+        "postgresql://postgres@/postgres?host=SOCKET&password={}&nonsense={}",
+        "postgresql://u:{}%zz@127.0.0.1:1/db",
+        "postgresql://u:{}@{}@127.0.0.1:1/db",
+        "postgresql://u:{}@127.0.0.1:{}/db",
+        "postgresql://u:{}@[::1/db",
+    ],
+)
+def test_a_database_that_is_not_there(address: str, server: Server) -> None:
+    """Unreachable, refused or misspelt: one sentence, never the password."""
+    socket = server.url("x").partition("host=")[2]
+    url = address.replace("SOCKET", socket).replace("{}", PASSWORD)
+    openings: list[Callable[[], object]] = [
+        lambda: open_journal_reader(None, url),
+        lambda: open_journal(None, url, tell, print),
+    ]
+    for opening in openings:
+        with pytest.raises(SojournError) as caught:
+            opening()
+        assert (caught.value.code, "\n" in str(caught.value)) == ("unreachable", False)
+        assert PASSWORD not in str(caught.value)
+    with raises("bad_store"):
+        open_journal_reader(None, "mysql://u@127.0.0.1/db")
+
+
+def test_words_for_another_driver_are_left_out(database: str) -> None:
+    """An address with words that only libpq knows works as it does for tables."""
+    place = InPostgres(f"{database}&connect_timeout=5&keepalives=1&channel_binding=prefer")
+    journal = place.open()
+    assert put(journal, message("a", 1)) == ["stored"]
+    journal.close()
+
+
+def test_no_journal_and_a_newer_one(database: str) -> None:
+    """Reading where nothing was received, a schema that was dropped while in use, and tables of a newer version."""
+    with raises("no_journal"):
+        PostgresJournalReader(database)
+    place = InPostgres(database)
+    journal = place.open()
+    execute(database, f"update sojourn.live_format set format = {messages.FORMAT + 1}")
+    for opening in (place.open, place.read):
+        with raises("newer_format"):
+            opening()
+    journal.claim("a")
+    execute(database, "drop schema sojourn cascade")
+    assert put_unclaimed(journal, message("a", 1)) == ["no_journal"]
+    with raises("no_journal"):
+        journal.check()
+    journal.close()
+
+
+def test_rights(server: Server, database: str) -> None:
+    """A role that may not create is told so; where the schema was made for it, it needs no more; others may read."""
+    name, admin = name_of(database), server.url(name_of(database))
+    execute(admin, f"alter database {name} owner to postgres")
+    place = InPostgres(database)
+    with raises("journal_unusable"):
+        place.open()
+    execute(admin, f"create schema sojourn authorization {name}")
+    journal = place.open()
+    put(journal, message("a", 1))
+    execute(admin, f"create role reads_{name} login; grant usage on schema sojourn to reads_{name}")
+    execute(database, f"grant select on all tables in schema sojourn to reads_{name}")
+    reader = InPostgres(server.url(name, f"reads_{name}")).read()
+    assert reader.standing("a").last == 1
+    reader.close()
+    journal.close()
+
+
+def test_another_encoding_is_refused(server: Server) -> None:
+    """A database that cannot hold every text is refused before anything is written."""
+    execute(server.url("postgres"), "create database latin_live encoding 'LATIN1' locale 'C' template template0")
+    with raises("bad_encoding"):
+        InPostgres(server.url("latin_live")).open()
+
+
+def test_what_cannot_be_written_harms_one_commit(one: PostgresJournal) -> None:
+    """Text and numbers that PostgreSQL does not take do not end the writer, and are not repeated by errors."""
+    for bad in (message("a", 1, received_at=1 << 70), message("a", 1, key="x\0"), message("a", 1, key="\ud800")):
+        assert put(one, bad) == ["journal_unusable"]
+    future = put_soon(one, message("a", 1, '["a secret"]', received_at=1 << 70))[0]
+    assert "secret" not in str(future.result(20).error)
+    assert put(one, message("a", 1, key="ä € 𝄞")) == ["stored"]
+    assert one.keyed("a", "ä € 𝄞") == 1
+
+
+@pytest.mark.parametrize(
+    ("sql", "values"),
+    [
+        (messages._SESSIONS, (0, "", None, None, 9)),
+        (messages.STANDINGS, (["a", "b"],)),
+        (messages._SINCE, (0, 1000)),
+        (writing._STATES, (["a", "b"],)),
+        (writing._DIGESTS, (["a", "b"], [1, 2])),
+    ],
+)
+def test_every_question_has_its_index(one: PostgresJournal, sql: str, values: tuple[Any, ...]) -> None:
+    """Nothing is answered by reading a whole table, or by sorting it, however small it was when first asked."""
+    put(one, message("a", 1, started_at=1))
+    plan = "\n".join(row[0] for row in one._rows(f"explain {sql}", *values))
+    assert "Seq Scan" not in plan
+    assert "Sort" not in plan
+    assert "Hash" not in plan
+
+
+def test_killed_while_submitting(where: InPostgres, tmp_path: Path) -> None:
+    """`kill -9` of the process, ten times: what was acknowledged is there, once, with its content."""
+    chance, killed = Random(31), Killed(tmp_path, place=where)
+    for _ in range(ROUNDS):
+        killed.round(chance.random() * 0.15)
+    assert killed.breaks == []
+    assert len(killed.acknowledged) > 100
+
+
+def test_acknowledging_early_is_noticed(where: InPostgres, tmp_path: Path) -> None:
+    """The control: a journal that acknowledges before its commit fails the test above."""
+    killed = Killed(tmp_path, "early", place=where)
+    for _ in range(ROUNDS):
+        killed.round(0.05)
+        if killed.breaks:
+            break
+    assert killed.breaks != []
+    assert all("is lost" in one for one in killed.breaks)
+
+
+def away(server: Server, chance: Random) -> Callable[[float], None]:
+    """Kills the database after a while, and starts it again."""
+
+    def kill(seconds: float) -> None:
+        time.sleep(seconds)
+        server.kill()
+        time.sleep(chance.random() * 0.1)
+        server.start()
+        time.sleep(0.1)
+
+    return kill
+
+
+def test_the_database_is_killed(where: InPostgres, server: Server, tmp_path: Path) -> None:
+    """`kill -9` of every process of the database, ten times, while ours goes on: the same promise."""
+    chance, killed = Random(32), Killed(tmp_path, place=where, told=AWAY)
+    for _ in range(ROUNDS):
+        killed.round(chance.random() * 0.1, away(server, chance))
+    assert killed.breaks == []
+    assert len(killed.acknowledged) > 100
+
+
+def test_commits_that_do_not_wait_are_noticed(where: InPostgres, server: Server, tmp_path: Path) -> None:
+    """The control: with `synchronous_commit = off` what was acknowledged is lost with the database."""
+    chance, killed = Random(33), Killed(tmp_path, "unsynced", place=where, told=AWAY)
+    for _ in range(ROUNDS):
+        killed.round(0.1, away(server, chance))
+        if killed.breaks:
+            break
+    assert killed.breaks != []
+    assert all("lost" in one for one in killed.breaks)

@@ -1,5 +1,6 @@
 """The OpenAPI document is kept: whatever is asked for, the answers are those that it describes."""
 
+import re
 from typing import Any
 
 import httpx
@@ -9,6 +10,9 @@ from hypothesis import HealthCheck, given, seed, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks
+
+from tests.docs import pages
+from tests.docs.test_live_protocol import READING
 
 CHECKS = [
     not_a_server_error,
@@ -65,3 +69,19 @@ def test_answers_are_as_documented(document: Any, path: str, kind: str) -> None:
         case.call_and_validate(checks=CHECKS)
 
     ask()
+
+
+def test_every_route_and_parameter_is_explained(document: Any) -> None:
+    """The page about HTTP has a section for each path, which names each of its parameters and has no other."""
+    page = pages.DOCS / "reference" / "http.md"
+    for path in PATHS:
+        told = set(re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", pages.section(page, f"`{path}`"), re.MULTILINE))
+        names = {name for cell in told for name in re.findall(r"`(\w+)`", cell)}
+        given = document.raw_schema["paths"][path]["get"].get("parameters", [])
+        assert names == {one["name"] for one in given if one["in"] == "query"}, path
+
+
+def test_every_code_is_explained() -> None:
+    """The page names each code that a question about what is published can meet."""
+    text = pages.section(pages.DOCS / "reference" / "http.md", "Errors")
+    assert all(f"`{code}`" in text for code in READING - {"unknown_session"})

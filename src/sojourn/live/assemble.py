@@ -2,23 +2,21 @@
 
 from collections.abc import Iterable
 from decimal import Decimal
+from operator import itemgetter
 from typing import Any
 
 import msgspec
 
-from sojourn.live.exact import Kind
+from sojourn.reading.entries import KINDS, Kind
 
 Entry = dict[str, msgspec.Raw]
+Event = tuple[int | Decimal, Entry]
+"""When, and what."""
+
+
 _ENTRIES = msgspec.json.Decoder(list[Entry])
 _KIND = msgspec.json.Decoder(Kind)
-
-
-class _Parts(msgspec.Struct):
-    """The first start, the first end and the events of a session, in the order they came."""
-
-    start: msgspec.Raw
-    end: msgspec.Raw | None
-    events: list[Entry]
+_USUAL = {f'"{kind}"'.encode(): kind for kind in KINDS}  # others have escapes in them
 
 
 def document(messages: Iterable[bytes]) -> bytes:
@@ -26,39 +24,44 @@ def document(messages: Iterable[bytes]) -> bytes:
 
     Raises `ValueError` when they do not begin with a ``SESSION_START``.
     """
-    parts = _parts(messages)
-    events = sorted(parts.events, key=lambda event: _moment(event["timestamp"]))
-    whole: dict[str, Any] = {"type": "SESSION", "start": parts.start, "end": parts.end}
+    start: msgspec.Raw | None = None
+    end: msgspec.Raw | None = None
+    events: list[Event] = []
+    for message in messages:
+        for entry in _ENTRIES.decode(message):
+            kind = _USUAL.get(bytes(entry["type"])) or _KIND.decode(entry["type"])
+            if start is None and kind != "SESSION_START":
+                break
+            if kind == "EVENT":
+                events.append((_moment(entry["timestamp"]), entry))
+            elif kind == "SESSION_START":
+                start = start or entry["timestamp"]
+            else:
+                end = end or entry["timestamp"]
+    if start is None:
+        raise ValueError("a session begins with its SESSION_START")
+    events.sort(key=itemgetter(0))
+    whole: dict[str, Any] = {"type": "SESSION", "start": start, "end": end}
     whole["children"] = [
-        {"type": "EVENT", "timestamp": event["timestamp"], "name": event["name"]} | event for event in events
+        {"type": "EVENT", "timestamp": event["timestamp"], "name": event["name"]} | event for _, event in events
     ]
-    warnings = _warnings(parts, events)
+    warnings = _warnings(_moment(start), None if end is None else _moment(end), events)
     return msgspec.json.encode(whole | {"warnings": warnings} if warnings else whole)
 
 
-def _parts(messages: Iterable[bytes]) -> _Parts:
-    entries = [(_KIND.decode(entry["type"]), entry) for message in messages for entry in _ENTRIES.decode(message)]
-    if not entries or entries[0][0] != "SESSION_START":
-        raise ValueError("a session begins with its SESSION_START")
-    ends = [entry["timestamp"] for kind, entry in entries if kind == "SESSION_END"]
-    events = [entry for kind, entry in entries if kind == "EVENT"]
-    return _Parts(entries[0][1]["timestamp"], ends[0] if ends else None, events)
+def _moment(number: msgspec.Raw) -> int | Decimal:
+    digits = bytes(number)
+    return int(digits) if digits.isdigit() else Decimal(digits.decode())
 
 
-def _moment(number: msgspec.Raw) -> Decimal:
-    return Decimal(bytes(number).decode())
-
-
-def _warnings(parts: _Parts, events: list[Entry]) -> list[dict[str, str]]:
+def _warnings(start: int | Decimal, end: int | Decimal | None, events: list[Event]) -> list[dict[str, str]]:
     """Each event that lies outside of its session in time, by its place among the children."""
-    start, end = _moment(parts.start), None if parts.end is None else _moment(parts.end)
     found = []
-    for at, event in enumerate(events):
-        moment = _moment(event["timestamp"])
+    for at, (moment, _) in enumerate(events):
         if moment < start:
-            found.append(_warning(at, "before_start", f"{start - moment:f} s before the session's start"))
+            found.append(_warning(at, "before_start", f"{Decimal(start - moment):f} s before the session's start"))
         if end is not None and moment > end:
-            found.append(_warning(at, "after_end", f"{moment - end:f} s after the session's end"))
+            found.append(_warning(at, "after_end", f"{Decimal(moment - end):f} s after the session's end"))
     return found
 
 

@@ -44,7 +44,7 @@ class Service:
 def allowed(scope: str) -> Any:
     """A route's dependency: refuses who may not do what *scope* says (to the session in the path, if there is one)."""
 
-    def check(request: Request) -> None:
+    async def check(request: Request) -> None:  # a plain function would cost a thread, as all of these
         access: Access = request.app.state.service.access
         denied = access.denied(request.scope, scope, request.path_params.get("session_id"))
         if denied is not None:
@@ -61,17 +61,17 @@ def _fault(check: Callable[[], object]) -> SojournError | None:
     return None
 
 
-def _service(request: Request) -> Service:
+async def _service(request: Request) -> Service:
     service: Service = request.app.state.service
     return service
 
 
-def _store(request: Request) -> Store:
-    return _service(request).store
+async def _store(request: Request) -> Store:
+    return (await _service(request)).store
 
 
-def _ingest(request: Request) -> Ingest:
-    ingest = _service(request).ingest
+async def _ingest(request: Request) -> Ingest:
+    ingest = (await _service(request)).ingest
     assert ingest is not None, "live routes are there only with it"
     return ingest
 

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -10,6 +11,7 @@ import msgspec
 import xxhash
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import BaseModel, Field
+from starlette.requests import ClientDisconnect
 
 from sojourn import times
 from sojourn.errors import SojournError
@@ -28,6 +30,7 @@ _EXAMPLE = [
     {"timestamp": 1569972082, "type": "SESSION_START", "session_id": "visit-1"},
     {"timestamp": 1569972084, "type": "EVENT", "name": "cart_load"},
 ]
+_FAR = 1 << 62  # microseconds, either way: beyond any calendar
 _PATIENCE = 30.0  # seconds for the next piece of a body
 _BODY = {
     "requestBody": {
@@ -110,10 +113,11 @@ async def add(
         raise refused("unsupported_type", said)
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise refused("unsupported_type", "send the body as it is, not compressed")
-    whole = await _body(request, ingest, ingest.limits.max_message if kind == _JSON else ingest.limits.max_body)
-    messages = [whole] if kind == _JSON else [line for line in whole.split(b"\n") if line.strip()]
-    async with ingest.turn(session_id) as held:
-        return await _add(ingest, held, messages, idempotency_key)
+    most = ingest.limits.max_message if kind == _JSON else ingest.limits.max_body
+    async with _body(request, ingest, most) as whole:
+        messages = [whole] if kind == _JSON else [line for line in whole.split(b"\n") if line.strip()]
+        async with ingest.turn(session_id) as held:
+            return await _add(ingest, held, messages, idempotency_key)
 
 
 @router.get(
@@ -247,32 +251,41 @@ async def _as_before(ingest: Ingest, held: Held, message: Incoming, key: str) ->
     return message if number is None else msgspec.structs.replace(message, seq=number)
 
 
-async def _body(request: Request, ingest: Ingest, most: int) -> bytes:
-    """The whole body, as long as there is room for all that are being received, and it keeps coming."""
-    whole = bytearray()
-    stream = request.stream()
+class _Receiving:
+    """A body that is being received or waits for its turn (`live.room.Holder`)."""
+
+    def __init__(self) -> None:
+        self.must_go, self.patience = False, asyncio.timeout(_PATIENCE)
+
+    def evict(self) -> None:
+        self.must_go = True
+        self.patience.reschedule(0)
+
+
+@asynccontextmanager
+async def _body(request: Request, ingest: Ingest, most: int) -> AsyncIterator[bytes]:
+    """The whole body, as long as there is room for all that are held, and it keeps coming."""
+    whole, receiving = bytearray(), _Receiving()
     try:
-        async with asyncio.timeout(None) as patience:
-            async for piece in _patiently(stream, patience):
+        async with receiving.patience:
+            async for piece in request.stream():
                 whole += piece
-                ingest.receiving += len(piece)
                 if len(whole) > most:
                     raise refused("too_large", f"a body has at most {most} bytes here; send less at once")
-                if ingest.receiving > ingest.limits.max_waiting:
-                    raise refused("overload", "too many bodies are being received; try again later")
+                ingest.room.hold(receiving, len(whole))
+                if not receiving.must_go:
+                    receiving.patience.reschedule(asyncio.get_running_loop().time() + _PATIENCE)
+            if not receiving.must_go:
+                receiving.patience.reschedule(None)
+            yield bytes(whole)
     except TimeoutError:
+        if receiving.must_go:
+            raise refused("overload", "too many bodies are being received; try again later") from None
         raise refused("timeout", "the body stopped coming; send it again") from None
+    except ClientDisconnect:
+        raise refused("timeout", "the client is gone") from None  # nobody hears it
     finally:
-        ingest.receiving -= len(whole)
-    return bytes(whole)
-
-
-async def _patiently(stream: AsyncIterator[bytes], patience: asyncio.Timeout) -> AsyncIterator[bytes]:
-    """The pieces of *stream*, each of which may take its time."""
-    patience.reschedule(asyncio.get_running_loop().time() + _PATIENCE)
-    async for piece in stream:
-        yield piece
-        patience.reschedule(asyncio.get_running_loop().time() + _PATIENCE)
+        ingest.room.hold(receiving, 0)
 
 
 def _document(ingest: Ingest, session_id: str) -> bytes:

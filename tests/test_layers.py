@@ -51,7 +51,7 @@ DOORS = {
     "statsmodels": {"projection.py"},
     "fastapi": {"web"},
     "starlette": {"web"},
-    "uvicorn": {"web/serving.py"},
+    "uvicorn": {"web/protocols.py", "web/serving.py"},
     "prometheus_client": {"live/telemetry.py"},
     "altair": {"charts"},
     "vl_convert": {"charts/files.py"},

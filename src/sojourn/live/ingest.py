@@ -14,6 +14,7 @@ import msgspec
 from sojourn.errors import SojournError, as_ours
 from sojourn.live.protocol import Incoming, Known, State, resume, take
 from sojourn.live.refusals import Refusal
+from sojourn.live.room import Room
 from sojourn.live.telemetry import Telemetry
 from sojourn.reading.entries import fingerprint
 from sojourn.store.journals import Journal, Message, Settled
@@ -23,7 +24,7 @@ class Limits(msgspec.Struct, frozen=True):
     """What clients may do. Bytes, seconds, and counts.
 
     *max_in_flight*: messages of one connection that wait to be durable; it is not read from beyond that.
-    *max_waiting*: bytes of all messages that wait to be durable, and as much again for bodies that are being received.
+    *max_waiting*: bytes of all messages that wait to be durable, and as much again for what is being received.
     """
 
     max_message: int = 1 << 20
@@ -76,7 +77,7 @@ class Ingest:
     def __init__(self, journal: Journal, limits: Limits) -> None:
         self.journal, self.limits, self.telemetry = journal, limits, Telemetry()
         self.has_changed = asyncio.Event()
-        self.queued = self.receiving = 0
+        self.room, self.queued = Room(limits.max_waiting), 0
         self._held: dict[str, Held] = {}
 
     @asynccontextmanager

@@ -11,6 +11,7 @@ import socket
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from ipaddress import ip_address
 from typing import Any
 
@@ -24,6 +25,7 @@ from sojourn.store.journals import Journal, Settled
 from sojourn.store.opening import open_journal, open_store
 from sojourn.store.readings import Limits
 from sojourn.web.app import make_app
+from sojourn.web.protocols import Http, WebSocket
 from sojourn.web.publishing import publish_always
 from sojourn.web.service import Service
 from sojourn.web.settings import Settings
@@ -122,8 +124,8 @@ def _config(app: Any) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="none",
-        ws="websockets-sansio",
-        http="httptools",
+        ws=partial(WebSocket, room=app.state.service.ingest.room),  # type: ignore[arg-type]
+        http=Http,
         lifespan="off",
         log_config=None,
         access_log=False,

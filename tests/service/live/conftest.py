@@ -9,7 +9,7 @@ import pytest
 from tests.service.live.process import STARTED, Service, start
 from tests.store.places import Place, end
 
-JOURNALS = ["embedded"]
+JOURNALS = ["embedded", "postgres"]
 
 Start = Callable[..., Service]
 

@@ -19,6 +19,10 @@ from tests.store.places import Place, end, hear_signals
 
 _PORTS = range(20_000, 32_000)
 _READY = 30.0
+_BEGINNING = re.compile(
+    r"^serving on http://\S+ \(documentation: http://\S+/docs\); Ctrl-C ends it$"
+    r"|fsync = off"  # so are the databases of tests
+)
 
 STARTED: list[subprocess.Popen[bytes]] = []
 """Processes that must not outlive the tests that began them."""
@@ -118,10 +122,8 @@ class Service:
 
     @property
     def said(self) -> list[str]:
-        """The lines of its standard error, but for the first, which says where it listens."""
-        first, *others = self.log.read_text().splitlines()
-        assert re.fullmatch(r"serving on http://\S+ \(documentation: http://\S+/docs\); Ctrl-C ends it", first), first
-        return others
+        """The lines of its standard error, but for those of every beginning."""
+        return [line for line in self.log.read_text().splitlines() if not _BEGINNING.search(line)]
 
 
 def free_port() -> int:
@@ -141,27 +143,27 @@ def start(
     *options: object,
     port: int | None = None,
     env: Mapping[str, str] | None = None,
-    module: str = "sojourn",
+    double: str | None = None,
     wrap: tuple[str, ...] = (),
     **how: Any,
 ) -> Service:
-    """Begin `python -m MODULE serve`, in a session of its own, and wait until it is ready."""
+    """Begin `sojourn serve`, or a *double* of it, in a session of its own, and wait until it answers."""
     place.home.mkdir(parents=True, exist_ok=True)
     log = place.home.parent / f"{place.home.name}-{time.monotonic_ns()}.log"
     port = free_port() if port is None else port
     words = ["serve", "--port", port, *place.words, *options]
     if "--publish-every" not in options:
         words += ["--publish-every", "0"]
+    module = ["sojourn"] if double is None else ["tests.service.live.doubles", double]
     with log.open("wb") as err:
         run = subprocess.Popen(
-            [*wrap, sys.executable, "-m", module, *map(str, words)],
+            [*wrap, sys.executable, "-m", *module, *map(str, words)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=err,
             env={**os.environ, "SOJOURN_TOKENS": "", **(env or {})},
             start_new_session=True,
-            preexec_fn=how.pop("preexec_fn", hear_signals),
-            **how,
+            **{"preexec_fn": hear_signals, **how},
         )
     STARTED.append(run)
     service = Service(place, port, run, log)

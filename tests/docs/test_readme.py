@@ -36,6 +36,22 @@ def shell(command: str, folder: Path, **environment: str) -> subprocess.Complete
     )
 
 
+def served(command: str, folder: Path) -> tuple[str, int]:
+    """What a service says when it begins, and its exit status once it is told to end."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("SOJOURN")}
+    with subprocess.Popen(
+        ["bash", "-c", f"exec {command}"],
+        cwd=folder,
+        env=kept | {"SOJOURN_PORT": "0"},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as service:
+        assert service.stderr is not None
+        said = service.stderr.readline()
+        service.terminate()
+        return said, service.wait(60)
+
+
 @pytest.fixture
 def clone(tmp_path):
     """A folder with what `make run` needs, and this environment in it as `.venv`."""
@@ -65,7 +81,13 @@ def network(tmp_path):
 def test_commands_work_as_written(clone, network):
     """In the order in which they stand there, each ends well."""
     assert [command for command in commands() if command.startswith("curl ")], "the README shows how to read a stream"
+    assert [command for command in commands() if command.endswith(" serve")], "the README shows the service"
     for command in commands():
+        if command.endswith(" serve"):
+            said, status = served(command, clone)
+            assert said.startswith("serving on http://127.0.0.1:"), said
+            assert status == 0
+            continue
         done = shell(command, clone, PATH=f"{network}{os.pathsep}{os.environ['PATH']}")
         assert done.returncode == 0, f"$ {command}\n{done.stdout}{done.stderr}"
 

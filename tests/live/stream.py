@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from sojourn.live import assemble
-from sojourn.live.exact import fingerprint
 from sojourn.live.protocol import Incoming, Known, New, State, read, take
+from sojourn.reading.entries import fingerprint
 
 if TYPE_CHECKING:
     from sojourn.live.refusals import Refusal

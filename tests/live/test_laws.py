@@ -10,8 +10,9 @@ from typing import Any
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from sojourn.live.exact import fingerprint, without_trailing_commas
+from sojourn.live.exact import without_trailing_commas
 from sojourn.live.protocol import Incoming, Known, New
+from sojourn.reading.entries import fingerprint
 from tests.live.stream import END, START, Stream, array, event, exactly, numbered, reading
 from tests.live.texts import EVENTS, VALUES, WHOLE, tries
 

@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from sojourn.live import assemble
-from sojourn.live.protocol import Incoming, Known, New, is_session_id, resume
+from sojourn.live.protocol import Incoming, Known, New, resume
 from sojourn.live.refusals import ANSWERS, Refusal
+from sojourn.reading.entries import is_session_id
 from tests.live.stream import END, ID, START, Stream, array, event, numbered, reading
 
 

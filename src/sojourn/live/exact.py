@@ -7,10 +7,8 @@ from typing import Any
 import msgspec
 
 from sojourn.live.refusals import Refusal
-from sojourn.reading.entries import KINDS, LAST_SEQ, Kind, fingerprint, is_seq, is_time
+from sojourn.reading.entries import KINDS, Kind, is_seq, is_time
 from sojourn.reading.judge import MAX_DEPTH, Number, depth
-
-__all__ = ["LAST_SEQ", "Breach", "Kind", "fingerprint", "look", "without_trailing_commas"]
 
 
 class Breach(Exception):  # noqa: N818 - what it carries is the value; nobody outside sees it

@@ -4,15 +4,15 @@ The decoder takes whole messages; what it refuses or doubts gets the slow, exact
 alone names code and path. Nothing here waits, stores or knows the time.
 """
 
-import re
 from collections.abc import Callable
 from typing import Annotated
 
 import msgspec
 
 from sojourn import times
-from sojourn.live.exact import LAST_SEQ, Breach, Kind, fingerprint, look, without_trailing_commas
+from sojourn.live.exact import Breach, look, without_trailing_commas
 from sojourn.live.refusals import Refusal
+from sojourn.reading.entries import LAST_SEQ, USUAL_TIME, Kind, fingerprint
 from sojourn.reading.judge import MAX_DEPTH, depth
 
 
@@ -87,13 +87,6 @@ _NUMBERED = msgspec.json.Decoder(_Numbered)
 _RAW_ENTRIES = msgspec.json.Decoder(list[msgspec.Raw])
 _TIMED = msgspec.json.Decoder(_Timed)
 _FAILS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-_SESSION_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}", re.ASCII)
-_USUAL_TIME = re.compile(rb"(?:0|[1-9][0-9]{0,9})(?:\.[0-9]{1,6})?")  # every other number is looked at exactly
-
-
-def is_session_id(text: str) -> bool:
-    """Whether *text* can name a session."""
-    return _SESSION_ID.fullmatch(text) is not None
 
 
 def read(message: bytes | str, session_id: str, *, max_bytes: int, max_entries: int) -> Incoming | Refusal:
@@ -162,7 +155,7 @@ def _fast(data: bytes, session_id: str, max_entries: int) -> Incoming | None:
         return None
     for entry in entries:
         whole = entry.name is not None if entry.type == "EVENT" else entry.session_id == session_id
-        if not whole or _USUAL_TIME.fullmatch(entry.timestamp) is None:
+        if not whole or USUAL_TIME.fullmatch(entry.timestamp) is None:
             return None
     if text.count(b"[") + text.count(b"{") - len(entries) >= MAX_DEPTH - 1 and _is_deep(text):
         return None

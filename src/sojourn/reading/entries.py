@@ -16,10 +16,12 @@ KINDS = ("SESSION_START", "EVENT", "SESSION_END")
 LAST_SEQ = (1 << 63) - 1
 """The highest number of a message."""
 
+USUAL_TIME = re.compile(rb"(?:0|[1-9][0-9]{0,9})(?:\.[0-9]{1,6})?")
+"""A timestamp as clients write it, in plain decimals; every other number is looked at exactly."""
+
 _VALUES = json.JSONDecoder(parse_int=Number, parse_float=Number)
 _SEQ = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
 _SESSION_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}", re.ASCII)
-_USUAL_TIME = re.compile(rb"(?:0|[1-9][0-9]{0,9})(?:\.[0-9]{1,6})?")
 _FAR = re.compile(r"[eE][+-]?0*[1-9][0-9]{3,}", re.ASCII)
 
 
@@ -43,8 +45,8 @@ def is_time(digits: str) -> bool:
 
 
 def usual_time(digits: bytes | msgspec.Raw) -> int | None:
-    """Epoch microseconds of a number as clients write it, in plain decimals; None for every other one."""
-    if _USUAL_TIME.fullmatch(digits) is None:
+    """Epoch microseconds of a usual time; None for every other number."""
+    if USUAL_TIME.fullmatch(digits) is None:
         return None
     seconds, _, fraction = bytes(digits).partition(b".")
     return int(seconds) * 1_000_000 + int(fraction.ljust(6, b"0"))

@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 
 from sojourn.errors import UsageError
-from sojourn.live.protocol import is_session_id
 from sojourn.live.refusals import Refusal
+from sojourn.reading.entries import is_session_id
 
 SCOPES = ("ingest", "read")
 PROTOCOL = "sojourn"

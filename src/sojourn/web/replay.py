@@ -12,7 +12,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from sojourn.errors import SojournError, UsageError
-from sojourn.live.protocol import is_session_id
+from sojourn.reading.entries import is_session_id
 
 _ATTEMPTS = 8  # to reach the server again, each after twice the time of the one before
 _FIRST_PAUSE = 0.25

@@ -17,8 +17,9 @@ from sojourn import times
 from sojourn.errors import SojournError
 from sojourn.live.assemble import document
 from sojourn.live.ingest import Held, Ingest
-from sojourn.live.protocol import Incoming, is_session_id, read
+from sojourn.live.protocol import Incoming, read
 from sojourn.live.refusals import Refusal
+from sojourn.reading.entries import is_session_id
 from sojourn.store.journals import Session
 from sojourn.web.errors import Refused, refused, responses
 from sojourn.web.service import TheIngest, allowed

@@ -3,8 +3,8 @@
 import asyncio
 
 from sojourn.live.ingest import Ingest
-from sojourn.live.protocol import is_session_id
 from sojourn.live.refusals import Refusal
+from sojourn.reading.entries import is_session_id
 from sojourn.web.access import Access
 from sojourn.web.connection import Connection, Event, Receive, Send
 

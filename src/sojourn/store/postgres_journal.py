@@ -43,6 +43,7 @@ class PostgresJournal(PostgresJournalReader):
         self._claims: list[tuple[str, Future[Standing]]] = []
         self._waiting, self._failed, self._is_closing = 0, 0, False
         self._changing, self._changed = threading.Lock(), asyncio.Event()
+        self._heard: set[asyncio.Task[None]] = set()
         super().__init__(url)
         self._written = asyncio.run_coroutine_threadsafe(self._write(), self._database.loop)
 
@@ -178,6 +179,15 @@ class PostgresJournal(PostgresJournalReader):
         return connection
 
     def _hear(self, _connection: object, _pid: int, _channel: str, session_id: str) -> None:
+        task = asyncio.create_task(self._hand_on(session_id))
+        self._heard.add(task)  # asyncio itself would let it be collected
+        task.add_done_callback(self._heard.discard)
+
+    async def _hand_on(self, session_id: str) -> None:
+        with suppress(SojournError):
+            found = await self._fetch("select holder from sojourn.live_claims where session_id = $1", session_id)
+            if found and found[0][0] == self._holder:
+                return  # we have claimed it again meanwhile: this is yesterday's news
         with _logged("a claim could not be handed on"):
             self._taken(session_id)
 

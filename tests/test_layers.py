@@ -27,6 +27,7 @@ LAYERS = (
     {"store"},
     {"engines"},
     {"tables"},
+    {"statistics"},
     {"reading"},
     {"loading"},
     {"checks"},
@@ -49,12 +50,15 @@ DOORS = {
     "rich": {"show.py", "running.py"},
     "click": {"cli.py", "show.py"},
     "statsmodels": {"projection.py"},
+    "scipy": {"statistics"},
+    "crawleruseragents": {"reading/bots.py"},
     "fastapi": {"web"},
     "starlette": {"web"},
     "uvicorn": {"web/protocols.py", "web/serving.py"},
     "prometheus_client": {"live/telemetry.py"},
     "altair": {"charts"},
     "vl_convert": {"charts/files.py"},
+    "jinja2": {"web/dashboard/templates.py"},
 }
 """Library -> the files and folders that may import it."""
 

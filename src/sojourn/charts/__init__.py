@@ -3,13 +3,17 @@
 What draws is imported when it is used: it takes longer than all the rest of a command.
 """
 
+from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from sojourn.charts.narrowing import Where, narrowed
 from sojourn.errors import UsageError
 from sojourn.pipeline import did_you_mean
 from sojourn.store.base import Store
+from sojourn.store.readings import Reading
 
 ENDINGS = (".png", ".svg", ".html", ".json")
 """What a chart's file may end with."""
@@ -19,7 +23,8 @@ ENDINGS = (".png", ".svg", ".html", ".json")
 class Chart:
     """A chart: its SQL reads *tables* of *pipeline*, and those of *helpful* where they are published.
 
-    *needs_goal*: it counts orders, which only sessions with a goal have.
+    *needs_goal*: it counts orders, which only sessions with a goal have. *numbers* are the columns of what it shows,
+    as they are called in a table, and stand in its data named *data*.
     """
 
     name: str
@@ -28,23 +33,72 @@ class Chart:
     tables: tuple[str, ...]
     helpful: tuple[str, ...] = ()
     needs_goal: bool = False
+    data: str = ""
+    numbers: tuple[tuple[str, str], ...] = ()
 
+
+_FLEET = (("day", "day"), ("fleet_size", "devices of the user"), ("devices", "devices"))
 
 CHARTS = {
     chart.name: chart
     for chart in (
-        Chart("fleet_daily", "Devices online per day", "devices", ("fleet_daily",), ("fleet_projection",)),
+        Chart(
+            "fleet_daily",
+            "Devices online per day",
+            "devices",
+            ("fleet_daily",),
+            ("fleet_projection",),
+            data="fleets",
+            numbers=_FLEET,
+        ),
         Chart(
             "fleet_rolling_28d",
             "Devices online in the past 28 days",
             "devices",
             ("fleet_rolling_28d",),
             ("fleet_projection",),
+            data="fleets",
+            numbers=_FLEET,
         ),
-        Chart("repairs", "What ended presence, by rule", "devices", ("repairs",)),
-        Chart("hourly_activity", "Events and users over time", "activity", ("hourly_activity",), ("user_activity",)),
-        Chart("session_durations", "How long sessions last, by referrer", "webshop", ("sessions",)),
-        Chart("visits_before_order", "Visits before an order", "webshop", ("sessions",), needs_goal=True),
+        Chart(
+            "repairs",
+            "What ended presence, by rule",
+            "devices",
+            ("repairs",),
+            data="repairs",
+            numbers=(("name", "rule, and what ended it"), ("text", "intervals (share, hours)")),
+        ),
+        Chart(
+            "hourly_activity",
+            "Events and users over time",
+            "activity",
+            ("hourly_activity",),
+            ("user_activity",),
+            data="events",
+            numbers=(("start", "from"), ("activity", "activity"), ("events", "events")),
+        ),
+        Chart(
+            "session_durations",
+            "How long sessions last, by referrer",
+            "webshop",
+            ("sessions",),
+            data="sessions",
+            numbers=(
+                ("name", "referrer"),
+                ("length", "duration"),
+                ("sessions", "sessions"),
+                ("share", "of the referrer's"),
+            ),
+        ),
+        Chart(
+            "visits_before_order",
+            "Visits before an order",
+            "webshop",
+            ("sessions",),
+            needs_goal=True,
+            data="visits",
+            numbers=(("visits", "visits"), ("purchases", "visits with an order")),
+        ),
     )
 }
 """Every chart by name."""
@@ -79,11 +133,24 @@ def specification(name: str, store: Store, pipeline: str | None = None) -> dict[
     chart = _chart(name)
     source = pipeline or chart.pipeline
     published = store.needed(f"chart {name}", source, chart.tables)
+    with store.reading(source) as reading:
+        return picture(chart, reading, source, published)
+
+
+def picture(
+    chart: Chart, reading: Reading, pipeline: str, published: Set[str], where: Where = MappingProxyType({})
+) -> dict[str, Any]:
+    """The specification of *chart* from those rows of *pipeline*'s *published* tables that *where* names."""
     from sojourn.charts.pictures import PICTURES
 
-    with store.reading(source) as reading:
-        helpful = published & set(chart.helpful)
-        return PICTURES[name](chart.title, lambda sql: reading.query(sql).read_all().to_pylist(), helpful)
+    helpful = published & set(chart.helpful)
+    tables = [*chart.tables, *sorted(helpful)]
+
+    def ask(sql: str) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = reading.query(narrowed(sql, pipeline, tables, where)).read_all().to_pylist()
+        return rows
+
+    return PICTURES[chart.name](chart.title, ask, helpful)
 
 
 def _chart(name: str) -> Chart:

@@ -19,6 +19,9 @@ SCOPES = ("ingest", "read")
 PROTOCOL = "sojourn"
 """The subprotocol to offer beside `bearer.TOKEN` where a browser opens the socket."""
 
+COOKIE = "sojourn_token"
+"""Where a browser keeps the token that a person gave to the dashboard."""
+
 _TOKEN = re.compile(r"(?P<token>[A-Za-z0-9._~+/=-]+)(?::(?P<scopes>[a-z+]*)(?::(?P<session>.+))?)?", re.ASCII)
 
 
@@ -43,7 +46,10 @@ class Access:
             return Refusal("other_origin", "$", "pages of other origins may not connect; name theirs with serve --cors")
         if not self.grants:
             return None
-        token = _bearer(headers, scope)
+        return self.denied_token(_bearer(headers, scope) or _kept(headers, scope, wanted), wanted, session_id)
+
+    def denied_token(self, token: str | None, wanted: str, session_id: str | None = None) -> Refusal | None:
+        """Why who holds *token* may not do that; None: it may."""
         grant = self.grants.get(_digest(token or ""))  # by digest: how long the look takes says nothing of the token
         if grant is None:
             said = "this token is not known here" if token else "a token is needed: Authorization: Bearer TOKEN"
@@ -94,6 +100,14 @@ def _bearer(headers: Mapping[bytes, bytes], scope: Mapping[str, Any]) -> str | N
         return token.strip()
     offered = [name.removeprefix("bearer.") for name in scope.get("subprotocols", []) if name.startswith("bearer.")]
     return offered[0] if offered else None
+
+
+def _kept(headers: Mapping[bytes, bytes], scope: Mapping[str, Any], wanted: str) -> str | None:
+    """The token in a browser's cookie, which counts for looking only: no other site gains by sending it."""
+    if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD") or wanted != "read":
+        return None
+    cookies = (part.strip().partition("=") for part in headers.get(b"cookie", b"").decode("latin-1").split(";"))
+    return next((value.strip('"') for name, _, value in cookies if name == COOKIE), None)
 
 
 def _digest(token: str) -> bytes:

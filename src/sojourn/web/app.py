@@ -9,6 +9,7 @@ from starlette.routing import WebSocketRoute
 from sojourn import __version__
 from sojourn.web import health, published, sessions
 from sojourn.web.answers import HeadAsGet
+from sojourn.web.dashboard import routes as dashboard
 from sojourn.web.errors import handle_errors
 from sojourn.web.service import Service
 from sojourn.web.stream import Streams
@@ -29,6 +30,7 @@ def make_app(service: Service, streams: Streams | None = None, origins: Sequence
     handle_errors(app)
     app.include_router(health.router)
     app.include_router(published.router)
+    app.include_router(dashboard.router)
     app.add_middleware(HeadAsGet)
     if service.ingest is not None:
         app.include_router(sessions.router)

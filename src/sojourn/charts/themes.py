@@ -1,0 +1,61 @@
+"""Pictures for a page: without the title, which is text there, and with its colours and width."""
+
+import copy
+import re
+from typing import Any
+
+from sojourn.charts import looks
+from sojourn.charts.looks import Spec
+
+NARROW = 400
+"""Units of width on a phone: what is drawn for a wide page would be too small to read there."""
+
+_DARK = {"#222222": "#e6e8eb", "#5a5a5a": "#a3abb5", "#e4e4e4": "#343b45", "#9a9a9a": "#6b7480", "white": "transparent"}
+_COLOUR = re.compile(r"#[0-9a-f]{6}")
+_LEAST = 105  # brightness, of 255, that is told from a dark ground
+
+
+def on_page(spec: Spec, *, is_dark: bool = False, is_narrow: bool = False) -> Spec:
+    """A copy of *spec* for a page of ours, light or dark, wide or narrow."""
+    shown = {**copy.deepcopy({name: part for name, part in spec.items() if name not in ("datasets", "title")})}
+    shown |= {"background": "transparent", "padding": {"left": 2, "right": 8, "top": 6, "bottom": 2}}
+    if is_narrow:
+        _narrow(shown)
+    if is_dark:
+        shown = _darkened(shown)
+    return {**shown, "datasets": spec["datasets"]}
+
+
+def _narrow(part: Any) -> None:
+    """Take from every width what is too much, and give legends more rows."""
+    if isinstance(part, list):
+        for each in part:
+            _narrow(each)
+    if isinstance(part, dict):
+        if isinstance(part.get("width"), int) and part["width"] > NARROW:
+            part["width"] -= looks.WIDTH - NARROW
+        if isinstance(part.get("legend"), dict) and "orient" in part["legend"]:
+            part["legend"] |= {"columns": 3, "titleOrient": "top"}
+        for name, each in part.items():
+            if name != "config":
+                _narrow(each)
+
+
+def _darkened(part: Any) -> Any:
+    if isinstance(part, dict):
+        return {name: _darkened(each) for name, each in part.items()}
+    if isinstance(part, list):
+        return [_darkened(each) for each in part]
+    if isinstance(part, str):
+        return _DARK.get(part) or (_lit(part) if _COLOUR.fullmatch(part) else part)
+    return part
+
+
+def _lit(colour: str) -> str:
+    """The colour itself, or as much white added as makes it stand out of the dark."""
+    parts = [int(colour[at : at + 2], 16) for at in (1, 3, 5)]
+    brightness = 0.299 * parts[0] + 0.587 * parts[1] + 0.114 * parts[2]
+    if brightness >= _LEAST:
+        return colour
+    share = (_LEAST - brightness) / (255 - brightness)
+    return "#" + "".join(f"{round(part + (255 - part) * share):02x}" for part in parts)

@@ -1,0 +1,95 @@
+"""Figures: the charts of `sojourn chart` on a page, each with its words and its numbers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sojourn.charts import CHARTS, Chart, picture
+from sojourn.charts.looks import Spec
+from sojourn.web.dashboard.asked import Asked, Remembered, Scope
+
+_specs = Remembered(128)
+_pictures = Remembered(64)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart on a page: its title, *notes* under it, the query string of its picture, and its numbers as a table.
+
+    *source*: the picture itself as a `data:` address, for a file without a server.
+    """
+
+    name: str
+    title: str
+    notes: tuple[str, ...]
+    address: str
+    headings: tuple[str, ...]
+    rows: Sequence[tuple[Any, ...]]
+    is_empty: bool
+    source: str | None = None
+
+    @property
+    def alternative(self) -> str:
+        """What the picture shows, in words."""
+        return ". ".join([self.title, *self.notes, "The numbers stand in the table below the picture"])
+
+
+def scope(chart: Chart) -> Scope:
+    """What *chart* looks at."""
+    filters = {"sessions": ("referrer", "landing"), "hourly_activity": ("site", "activity")}
+    return Scope(
+        chart.pipeline,
+        chart.tables,
+        chart.helpful,
+        "orders" if chart.needs_goal else None,
+        filters.get(chart.tables[0], ("fleet",)),
+    )
+
+
+def figure(asked: Asked, name: str) -> Figure:
+    """The chart *name* of what was *asked*."""
+    spec = specification(asked, name)
+    numbers = CHARTS[name].numbers
+    rows = spec["datasets"].get(CHARTS[name].data, [])
+    address = asked.chosen.address(pipeline=asked.pipeline)
+    return Figure(
+        name=name,
+        title=spec["title"]["text"],
+        notes=tuple(spec["title"]["subtitle"]),
+        address=address,
+        headings=tuple(heading for _, heading in numbers),
+        rows=[tuple(_told(row.get(column)) for column, _ in numbers) for row in rows],
+        is_empty="nothing" in spec["datasets"],
+    )
+
+
+def specification(asked: Asked, name: str) -> Spec:
+    """The specification of the chart *name*."""
+    chart = CHARTS[name]
+    tables = asked.tables.intersection({*chart.tables, *chart.helpful})
+    make = lambda: picture(chart, asked.reading, asked.pipeline, tables, asked.where)  # noqa: E731 - made when unknown
+    return _specs.get((*asked.key, name), make)
+
+
+def svg(asked: Asked, name: str, *, is_dark: bool = False, is_narrow: bool = False) -> bytes:
+    """The picture of the chart *name*, for a page."""
+    spec = specification(asked, name)
+
+    def make() -> bytes:
+        from sojourn.charts import files, themes
+
+        return files.rendered(themes.on_page(spec, is_dark=is_dark, is_narrow=is_narrow), ".svg", "")
+
+    return _pictures.get((*asked.key, name, is_dark, is_narrow), make)
+
+
+def warm_up() -> None:
+    """Load what draws, which takes longer than the first page may."""
+    from sojourn.charts import files, looks
+
+    files.rendered(looks.empty(""), ".svg", "")
+
+
+def _told(value: Any) -> Any:
+    """A value of the table: the two lines of a label are one."""
+    return value.replace("\n", ": ") if isinstance(value, str) else value

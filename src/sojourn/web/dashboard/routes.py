@@ -1,0 +1,74 @@
+"""The dashboard's addresses."""
+
+from fastapi import APIRouter, Request, Response
+
+from sojourn.charts import CHARTS
+from sojourn.errors import SojournError, UsageError
+from sojourn.pipeline import did_you_mean
+from sojourn.web.answers import tagged, unchanged
+from sojourn.web.dashboard import figures, pages, signing
+from sojourn.web.dashboard.asked import asked
+from sojourn.web.dashboard.frame import frame
+from sojourn.web.dashboard.pages import PageRoute
+from sojourn.web.dashboard.views import VIEWS, View
+from sojourn.web.service import TheStore, allowed
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+router.include_router(signing.router)
+_read = [allowed("read")]
+
+
+def _add(view: View) -> None:
+    @router.get(f"/{view.name}", dependencies=_read, name=view.name)
+    def shown(request: Request, store: TheStore) -> Response:
+        """The view, or what to do where there is nothing to show."""
+        try:
+            with asked(store, view.scope, request.query_params) as found:
+                given = {**frame(found, view.scope), **view.content(found)}
+        except SojournError as error:
+            if error.code != "not_published":
+                raise
+            return pages.page(request, "nothing.html", title=view.title, view=view.name, command=error.message)
+        return pages.page(request, f"{view.name}.html", title=view.title, view=view.name, **given)
+
+
+for each in VIEWS.values():
+    _add(each)
+
+
+@router.get("/", dependencies=_read)
+def overview(request: Request) -> Response:
+    """The latest runs, and what they published."""
+    return pages.page(request, "overview.html", title="Overview", view="overview")
+
+
+@router.get("/live", dependencies=_read)
+def live(request: Request) -> Response:
+    """Sessions that go on now."""
+    return pages.page(request, "live.html", title="Live", view="live")
+
+
+@router.get("/charts/{name}.svg", dependencies=_read)
+def chart(
+    request: Request,
+    name: str,
+    store: TheStore,
+    theme: str = "light",
+    width: str = "wide",
+) -> Response:
+    """A chart's picture."""
+    if name not in CHARTS:
+        raise UsageError("unknown_chart", f"there is no chart {name}{did_you_mean(name, CHARTS)}")
+    with asked(store, figures.scope(CHARTS[name]), request.query_params) as found:
+        headers = tagged(request, found.pipeline, found.run_id)
+        known = unchanged(request, headers)
+        if known is not None:
+            return known
+        picture = figures.svg(found, name, is_dark=theme == "dark", is_narrow=width == "narrow")
+    return Response(picture, headers=headers, media_type="image/svg+xml")
+
+
+@router.get("/static/{name}")
+def static(name: str, v: str = "") -> Response:
+    """A file of ours that pages link; it tells nothing, so it needs no token."""
+    return pages.asset(name, v)

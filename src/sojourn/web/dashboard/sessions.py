@@ -1,0 +1,19 @@
+"""Sessions: how many, how long, from where, onto which page; and the latest ones."""
+
+from typing import Any
+
+from sojourn.web.dashboard.asked import Asked, Scope
+from sojourn.web.dashboard.figures import figure
+
+SCOPE = Scope("webshop", ("sessions",), column="bounced", filters=("referrer", "landing"))
+_LATEST = 20
+
+
+def content(asked: Asked) -> dict[str, Any]:
+    """What the template shows."""
+    return {
+        "totals": asked.rows("sessions_totals")[0],
+        "figures": [figure(asked, "session_durations")],
+        "latest": asked.rows("sessions_latest", limit=_LATEST),
+        "options": {"referrer": asked.rows("referrers")},
+    }

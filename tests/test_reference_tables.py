@@ -127,6 +127,7 @@ def test_session_columns() -> None:
         "referrer": "search.example",
         "landing_page": "/a",
         "exit_page": "/b",
+        "suspect": False,
     }
 
 

@@ -17,6 +17,7 @@ from sojourn.pipeline import (
     Pipeline,
     Sessions,
     Source,
+    Suspect,
     TableSettings,
     parse_size,
 )
@@ -77,6 +78,8 @@ def _check_source(kind: str, source: Source, where: str) -> None:
         raise bad(where, f"{at}.dedupe", "dedupe by id needs the field event_id; or use dedupe = 'record'")
     if "anonymous" in source.drop and "actor" not in source.fields:
         raise bad(where, f"{at}.drop", "anonymous events are those without the field actor; it is not declared")
+    if source.bots == "drop" and "user_agent" not in source.fields:
+        raise bad(where, f"{at}.bots", "bots are known by the field user_agent; it is not declared")
     _check_zone(source.timezone, f"{at}.timezone", where)
     if (len(source.delimiter) != 1 or not source.delimiter.isascii()) or source.delimiter in '"\r\n':
         raise bad(where, f"{at}.delimiter", "a delimiter is one character, such as ',' or ';' or a tab")
@@ -136,13 +139,7 @@ def _check_field(name: str, field: Field, source: Source, at: str, where: str) -
         raise bad(where, at, "a field's name has lower-case letters, digits and underscores only")
     if not all(field.keys(source.format)) or not field.keys(source.format):
         raise bad(where, at, f"{field.path!r} is not a path; write keys joined by dots, such as event.timestamp")
-    if name in ("event_id", "name", "actor", "session_key", "url", "referrer") and field.type not in (
-        "text",
-        "integer",
-    ):
-        raise bad(where, at, "its type is text or integer")
-    if name in ("name", "url", "referrer", "session_key") and field.type != "text":
-        raise bad(where, at, "its type is text")
+    _check_type(name, field, at, where)
     if field.formats and field.type != "time":
         raise bad(where, at, "formats belong to fields of type time")
     for pattern in field.formats:
@@ -158,6 +155,15 @@ def _check_field(name: str, field: Field, source: Source, at: str, where: str) -
     most = (1 << 63) - 1 if field.type == "integer" else 1 << 53  # so far a double holds every whole number
     if any(isinstance(value, int) and abs(value) > most for value in field.values):
         raise bad(where, f"{at}.values", f"whole numbers here are at most {most}")
+
+
+def _check_type(name: str, field: Field, at: str, where: str) -> None:
+    if name in ("event_id", "actor") and field.type not in ("text", "integer"):
+        raise bad(where, at, "its type is text or integer")
+    if name in ("name", "url", "referrer", "session_key", "user_agent") and field.type != "text":
+        raise bad(where, at, "its type is text")
+    if (name == "experiments") != (field.type == "labels"):
+        raise bad(where, at, "the type labels is that of the field experiments, and of no other")
 
 
 def _check_sessions(pipeline: Pipeline, where: str) -> None:
@@ -176,14 +182,25 @@ def _check_sessions(pipeline: Pipeline, where: str) -> None:
         times.parse_duration(rule.gap)
     except ValueError as error:
         raise bad(where, "$.sessions.gap", str(error)) from error
+    _check_suspect(rule.suspect, where)
+
+
+def _check_suspect(suspect: Suspect, where: str) -> None:
+    for name in ("events", "sessions"):
+        if not 1 <= getattr(suspect, name) <= 1_000_000:
+            raise bad(where, f"$.sessions.suspect.{name}", "a number from 1 to 1000000: more than that are suspect")
+    try:
+        times.parse_duration(suspect.within)
+    except ValueError as error:
+        raise bad(where, "$.sessions.suspect.within", str(error)) from error
 
 
 def _check_markers(pipeline: Pipeline, rule: Sessions, where: str) -> None:
     if pipeline.events.format != "streams":
         told = 'sessions by markers are made from streams: [source.events] with format = "streams"'
         raise bad(where, "$.sessions.rule", told)
-    for name in ("goal", "own_hosts"):
-        if getattr(rule, name):
+    for name in ("goal", "own_hosts", "suspect"):
+        if getattr(rule, name) != getattr(Sessions(rule="markers"), name):
             raise bad(where, f"$.sessions.{name}", "sessions by markers have none; use sessions by gap or by key")
 
 

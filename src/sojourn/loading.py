@@ -23,11 +23,13 @@ from sojourn.pipeline import (
     Pipeline,
     Sessions,
     Source,
+    Suspect,
     TableSettings,
     did_you_mean,
 )
 
 _TIMES = {"events": ("occurred_at",), "servers": ("created_at", "destroyed_at")}
+_LABELS = ("experiments",)
 _REQUIRED = {"events": ("occurred_at", "event_id", "session_key"), "servers": ("id",)}
 _RESERVED = {"sojourn", "main", "temp", "system", "public", "information_schema", "pg_catalog", "memory"}
 
@@ -111,6 +113,8 @@ def _spelled_out(raw: dict[str, Any], where: str) -> dict[str, Any]:
         whole["source"] = {key: _source(value, key, where) for key, value in sources.items()}
     if "sessions" in raw:
         _known_keys(raw["sessions"], Sessions, "$.sessions", where)
+        if isinstance(raw["sessions"], dict):
+            _known_keys(raw["sessions"].get("suspect"), Suspect, "$.sessions.suspect", where)
         _of_kind(raw["sessions"], Sessions, "$.sessions", where)
     if "fleet" in raw:
         _known_keys(raw["fleet"], Fleet, "$.fleet", where)
@@ -145,7 +149,8 @@ def _source(raw: Any, source: str, where: str) -> Any:
         entry: Any = {"path": value} if isinstance(value, str | list) else value
         if isinstance(entry, dict):
             _known_keys(entry, Field, f"{path}.fields.{name}", where)
-            entry = ({"type": "time"} if name in _TIMES[source] else {}) | {"path": name} | entry
+            kind = "time" if name in _TIMES[source] else "labels" if name in _LABELS else "text"
+            entry = {"type": kind, "path": name} | entry
             if name in _REQUIRED[source]:
                 entry["required"] = True
         _of_kind(entry, Field, f"{path}.fields.{name}", where)

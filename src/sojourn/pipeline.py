@@ -11,7 +11,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-FieldType = Literal["text", "integer", "number", "boolean", "time"]
+FieldType = Literal["text", "integer", "number", "boolean", "time", "labels"]
 TABLES: dict[str, tuple[str, ...]] = {
     "sessions": (),
     "session_durations_by_referrer": (),
@@ -81,7 +81,7 @@ class Source(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit
     """Where records come from, and the contract they keep.
 
     *columns* names those of CSV files without a header line; *schema* is a JSON Schema, as text once
-    it is loaded.
+    it is loaded. *bots* are known by the field `user_agent`.
     """
 
     fields: dict[str, Field]
@@ -89,6 +89,7 @@ class Source(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit
     timezone: str = "UTC"
     dedupe: Literal["id", "record", "off"] = "id"
     drop: tuple[Literal["anonymous"], ...] = ()
+    bots: Literal["keep", "drop"] = "keep"
     strict: bool = False
     max_record: str = "16MiB"
     schema: str | None = None
@@ -109,6 +110,14 @@ class Source(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit
         return {name: field.type for name, field in self.fields.items()} | dict.fromkeys(derived, "text")
 
 
+class Suspect(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What no person does *within* so long a time: more *events* of one session, or more *sessions* of one actor."""
+
+    events: int = 100
+    sessions: int = 10
+    within: str = "10s"
+
+
 class Sessions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How events form sessions. *gap* is needed by the rule of that name, streams by the rule `markers`."""
 
@@ -116,6 +125,7 @@ class Sessions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     gap: str = "30m"
     goal: str | None = None
     own_hosts: tuple[str, ...] = ()
+    suspect: Suspect = Suspect()
 
 
 class Csv(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

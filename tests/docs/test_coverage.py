@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from sojourn import cli, loading, metrics, pipeline, samples
 from sojourn.ledger import REASONS
-from sojourn.pipeline import Csv, Field, Fleet, Pipeline, Sessions, Source, TableSettings
+from sojourn.pipeline import Csv, Field, Fleet, Pipeline, Sessions, Source, Suspect, TableSettings
 from tests.command import sojourn
 from tests.docs import pages
 
@@ -28,6 +28,7 @@ SECTIONS = {
     Source: "`[source.events]`",
     Field: "`[source.events.fields]`",
     Sessions: "`[sessions]`",
+    Suspect: "`[sessions.suspect]`",
     Fleet: "`[fleet]`",
     TableSettings: "`[tables.NAME]`",
     Csv: "`[tables.NAME]`",
@@ -83,7 +84,7 @@ def test_every_reason_is_explained():
     rows = re.findall(r"^\| `(\w+)` \|", pages.section(QUARANTINE, "The reasons"), re.MULTILINE)
     assert tuple(rows) == REASONS
     assert all(f"`{reason}`" in pages.section(SEMANTICS, "1.2 The order of judgement") for reason in REASONS)
-    for reason in get_args(get_args(get_type_hints(Source)["drop"])[0]):
+    for reason in (*get_args(get_args(get_type_hints(Source)["drop"])[0]), "bot"):
         assert f"`{reason}`" in pages.section(SEMANTICS, "1 Records, and where every one of them ends")
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from sojourn.pipeline import Pipeline, Source
+    from sojourn.pipeline import Pipeline, Source, Suspect
     from sojourn.reading.block import Block
 
 Table = list[dict[str, Any]]
@@ -51,7 +51,12 @@ def pipeline_of(pipeline: Pipeline) -> reference.Pipeline:
         goal=rule.goal if rule is not None else None,
         own_hosts=rule.own_hosts if rule is not None else (),
         bucket_timezone=pipeline.bucket_timezone,
+        **({"suspect": _suspect(rule.suspect)} if rule is not None else {}),
     )
+
+
+def _suspect(given: Suspect) -> tuple[int, int, int]:
+    return given.events, given.sessions, parse_duration(given.within)
 
 
 class Expected:

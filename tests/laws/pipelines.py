@@ -41,6 +41,7 @@ TEXTS = {
         [sessions]
         rule = "gap"
         gap  = "1800000001us"
+        suspect = {{ events = 1, within = "1h" }}
     """,
     "shop_by_number": f"""
         [source.events.fields]
@@ -106,9 +107,11 @@ TEXTS = {
         name        = "type"
         referrer    = "referrer"
         actor       = "userId"
+        experiments = "labels"
         [sessions]
         rule = "key"
         goal = "order+(1)"
+        suspect = { events = 2, sessions = 1, within = "15m" }
         [tables.pages]
         [tables.sessions]
         [tables.session_durations_by_referrer]

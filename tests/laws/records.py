@@ -33,6 +33,7 @@ REFERRERS = [
     *each("https://localhost other.example"),
 ]
 NOTHING = ["", None, "absent", "absent", "\ue000"]
+LABELS: list[Any] = ["a", "b", "a", ["b"], "b, a", ["b", "a,c"], [], " ", 0, [0, "a"], [1], "absent", None]
 BROKEN = [b"", b" ", b"oops", b"{}", b"[1]", b'{"id": 1', b"\xff", b'{"id":{},"sessionId":[]}']
 DAY_FIRST = ("activity", "activity_by_record")
 
@@ -106,6 +107,8 @@ def record(rng: Random, world: World = WIDE) -> dict[str, Any]:
         "sessionId": rng.choice(["s", "t", "u", "", 7]),
         "userId": actor,
         "referrer": referrer,
+        "experiments": (labels := rng.choice(LABELS)),
+        "labels": labels,
     }
 
 

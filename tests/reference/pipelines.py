@@ -18,7 +18,7 @@ MINUTE = 60_000_000
 
 @dataclass(frozen=True)
 class Pipeline:
-    """*dedupe*: id, record or off. *gap* in microseconds."""
+    """*dedupe*: id, record or off. *gap* in microseconds, *suspect* in events, sessions and microseconds."""
 
     name: str
     contract: Contract
@@ -28,6 +28,7 @@ class Pipeline:
     goal: str | None = None
     own_hosts: tuple[str, ...] = ()
     bucket_timezone: str = "UTC"
+    suspect: tuple[int, int, int] = (100, 10, 10_000_000)
 
     def has_field(self, name: str) -> bool:
         return any(field.name == name for field in self.contract.fields)

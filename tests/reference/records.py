@@ -22,7 +22,7 @@ FIELD_REASONS = ("missing_field", "bad_type", "bad_time", "unknown_value")
 
 @dataclass(frozen=True)
 class Field:
-    """A declared field. *type*: text, integer, number, boolean or time.
+    """A declared field. *type*: text, integer, number, boolean, time or labels.
 
     *formats* (of a time): "iso", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns" or strptime patterns.
     """
@@ -148,6 +148,8 @@ def _coerce(node: Node, field: Field, contract: Contract) -> tuple[Value, str | 
         value = _as_number(node, contract.strict)
     elif field.type == "boolean":
         value = node.source == "true" if node.kind == "boolean" else None
+    elif field.type == "labels":
+        value = _as_labels(node, contract.strict)
     else:
         raise ValueError(f"no type {field.type!r}")
     return value, "bad_type" if value is None else None
@@ -159,6 +161,17 @@ def _as_text(node: Node, strict: bool) -> str | None:
     if node.kind == "number" and not strict:
         return node.source
     return None
+
+
+def _as_labels(node: Node, strict: bool) -> str | None:
+    """All labels once, in order, joined by commas: of a text or a list of texts (semantics 9.1)."""
+    labels: set[str] = set()
+    for part in node.items if node.kind == "array" else (node,):
+        text = _as_text(part, strict)
+        if text is None:
+            return None
+        labels.update(label.strip() for label in text.split(",") if label.strip())
+    return ",".join(sorted(labels, key=lambda label: label.encode("utf-8", "surrogatepass")))
 
 
 def _as_integer(node: Node, strict: bool) -> int | None:

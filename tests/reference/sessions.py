@@ -69,7 +69,8 @@ def sessions_by_gap(events: list[Event], pipeline: Pipeline) -> list[Row]:
     for group in groups_by_gap(events, pipeline):
         first = group[0]
         parts = [pipeline.name, str(first["actor"]), str(time_of(first)), text_of(first, "event_id") or ""]
-        rows.append({"session_id": _md5(parts), **_session(group, pipeline)})
+        session = _session(group, pipeline)
+        rows.append({"session_id": _md5(parts), **session, "suspect": _is_hasty(group, pipeline)})
     return _numbered(rows)
 
 
@@ -78,8 +79,23 @@ def sessions_by_key(events: list[Event], pipeline: Pipeline) -> list[Row]:
     rows = []
     for group in groups_by_key(events, pipeline):
         parts = [pipeline.name, str(group[0]["session_key"])]
-        rows.append({"session_id": _md5(parts), **_session(group, pipeline)})
+        session = _session(group, pipeline)
+        rows.append({"session_id": _md5(parts), **session, "suspect": _is_hasty(group, pipeline)})
+    _, most, within = pipeline.suspect
+    for row in rows:
+        for other in rows:  # a span of time that begins with another of the actor's sessions
+            begins = other["started_at"]
+            mates = [mate for mate in rows if mate["actor"] == row["actor"] not in (None, "")]
+            together = [mate for mate in mates if begins <= mate["started_at"] <= begins + within]
+            row["suspect"] |= row in together and len(together) > most
     return _numbered(rows)
+
+
+def _is_hasty(group: Group, pipeline: Pipeline) -> bool:
+    """More events within the time than a person makes (semantics 4.6)."""
+    most, _, within = pipeline.suspect
+    times = [time_of(event) for event in group]
+    return any(sum(begins <= time <= begins + within for time in times) > most for begins in times)
 
 
 def _md5(parts: list[str]) -> str:

@@ -3,13 +3,15 @@
 import json
 from typing import Any
 
+import pyarrow.csv
+import pyarrow.parquet
 import pytest
 
 from sojourn import loading
 from sojourn.errors import SojournError
 from sojourn.ledger import REASONS, Ledger
 from sojourn.loading import ready_pipelines
-from tests.command import Home, lines, shop
+from tests.command import Home, lines, shop, sojourn
 
 TILLS = """
 [source.events.fields]
@@ -361,3 +363,50 @@ def test_1_6_a_new_type_of_event_is_accepted(home: Home) -> None:
         lines(*(f'{{"nr": {at}, {rest}, "note": {note}}}' for at, note in enumerate(notes))),
     )["ledger"]
     assert (ledger["accepted"], ledger["quarantined"]) == (2, {"unknown_value": 2})
+
+
+BOTS = """
+[source.events]
+bots = "drop"
+drop = ["anonymous"]
+
+[source.events.fields]
+occurred_at = "at"
+session_key = "visit"
+actor       = "who"
+user_agent  = "agent"
+
+[sessions]
+rule = "key"
+"""
+CRAWLER = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
+PERSON = "Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0"
+
+
+def test_1_2_bots_are_dropped_by_their_user_agent(home: Home) -> None:
+    """After the contract and after `anonymous`, before duplicates; without a user agent nobody is a bot."""
+    hits = [
+        {"at": "2024-03-01T09:00:00", "visit": "v", "who": who, "agent": agent}
+        for who, agent in (("a", PERSON), ("a", PERSON), ("b", CRAWLER), ("b", CRAWLER), (None, CRAWLER), ("c", None))
+    ]
+    broken = {"at": "soon", "visit": "v", "who": "b", "agent": CRAWLER}
+    content = lines(*map(json.dumps, [*hits, broken]))
+    ledger = home.run(home.path("bots.toml", BOTS), content)["ledger"]
+    assert (ledger["accepted"], ledger["duplicate"], ledger["quarantined"]) == (2, 1, {"bad_time": 1})
+    assert ledger["dropped"] == {"anonymous": 1, "bot": 2}
+    ledger = home.run(home.path("kept.toml", BOTS.replace('bots = "drop"', "")), content)["ledger"]
+    assert ledger["dropped"] == {"anonymous": 1}
+    done = sojourn("check", home.path("blind.toml", BOTS.replace("user_agent ", "agent ")), home.folder / "input.jsonl")
+    assert (done.status, "user_agent" in done.err) == (2, True), done.err
+
+
+def test_1_2_bots_are_dropped_from_every_format(home: Home) -> None:
+    """CSV and Parquet know them as JSON does."""
+    csv = f"at,visit,who,agent\n2024-03-01T09:00:00,v,a,{PERSON}\n2024-03-01T09:00:00,v,b,{CRAWLER}\n"
+    assert home.run(home.path("bots.toml", BOTS), csv.encode(), name="in.csv")["ledger"]["dropped"] == {"bot": 1}
+    table = pyarrow.csv.read_csv(
+        home.folder / "in.csv", convert_options=pyarrow.csv.ConvertOptions(column_types={"at": "string"})
+    )
+    pyarrow.parquet.write_table(table, home.path("made.parquet"))
+    done = sojourn("check", home.folder / "bots.toml", home.folder / "made.parquet", "--json")
+    assert done.json["ledger"]["dropped"] == {"bot": 1}

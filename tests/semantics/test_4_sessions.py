@@ -4,7 +4,7 @@ import hashlib
 import json
 from datetime import UTC, datetime
 
-from tests.command import Home, lines, shop
+from tests.command import Home, lines, shop, sojourn
 
 
 def md5(*parts: object) -> str:
@@ -20,6 +20,9 @@ def microseconds(text: str) -> int:
 def view(url: str, when: str, key: str, user: object = 4) -> str:
     """A line of the page-view log, on 2 January 2018."""
     return json.dumps({"url": url, "timestamp": f"2018-01-02T{when}", "sessionId": key, "userId": user})
+
+
+REPLACE = ("--mode", "replace")
 
 
 def events_by_session(home: Home) -> list[int]:
@@ -276,3 +279,50 @@ def test_4_6_every_event_of_a_source_without_names_is_a_page_view(home: Home) ->
     home.run("pageviews", lines(view("/a", "10:00:00", "k"), view("/b", "10:00:01", "k")))
     rows = home.rows("select events, page_views, converted from pageviews.sessions")
     assert rows == [{"events": 2, "page_views": 2, "converted": False}]
+
+
+def test_4_6_more_events_than_a_person_makes_are_suspect(home: Home) -> None:
+    """100 within ten seconds are fine, 101 are not; one that comes a microsecond later does not count."""
+    for name, last in (("exactly", "09.999999"), ("within", "10.000000"), ("later", "10.000001")):
+        times = [f"10:00:{at // 10:02}.{at % 10}" for at in range(100)]
+        views = [view(f"/{at}", when, "k") for at, when in enumerate(times)]
+        home.run(
+            "pageviews", lines(*views[: 99 if name == "exactly" else 100], view("/z", f"10:00:{last}", "k")), *REPLACE
+        )
+        assert home.values("select suspect from pageviews.sessions") == [name == "within"], name
+
+
+def test_4_6_more_sessions_than_a_person_begins_are_suspect(home: Home) -> None:
+    """Each of the eleven is marked, the middle ones too; others of the actor, and those of others, are not."""
+    burst = [view("/", f"10:00:{at:02}", f"k{at}") for at in range(11)]
+    others = [view("/", "09:59:58.999999", "before"), view("/", "10:00:05", "bob", "bob")]
+    others += [view("/", "10:00:05", f"nobody{at}", None) for at in range(20)]
+    home.run("pageviews", lines(*burst, *others))
+    rows = home.rows("select actor, suspect, count(*) as n from pageviews.sessions group by all order by all")
+    assert [tuple(row.values()) for row in rows] == [
+        ("4", False, 1),
+        ("4", True, 11),
+        ("bob", False, 1),
+        (None, False, 20),
+    ]
+
+
+def test_4_6_what_is_suspect_is_the_pipelines_to_say(home: Home) -> None:
+    """By gap the time is at most the gap; by markers nothing is suspect."""
+    own = """
+        [source.events.fields]
+        occurred_at = "event.timestamp"
+        event_id    = "id"
+        actor       = "event.customer-id"
+        [sessions]
+        rule    = "gap"
+        gap     = "2s"
+        suspect = { events = 2, within = "1h" }
+        """
+    kept = [shop(1, "10:00:00"), shop(2, "10:00:01"), shop(3, "10:00:02"), shop(4, "10:00:05"), shop(5, "10:00:07")]
+    home.run(home.path("own.toml", own), lines(*kept))
+    assert home.values("select suspect from own.sessions order by started_at") == [True, False]
+    for wrong, told in (("events = 0", "from 1"), ('within = "10"', "unit"), ("views = 1", "unknown key")):
+        text = own.replace('events = 2, within = "1h"', wrong)
+        done = sojourn("check", home.path("wrong.toml", text), home.folder / "input.jsonl")
+        assert (done.status, told in done.err) == (2, True), done.err

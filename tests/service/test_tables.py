@@ -52,6 +52,7 @@ def test_a_row_is_what_was_published(client: httpx.Client) -> None:
         "started_at": "2024-03-02T09:00:00.000000Z", "ended_at": "2024-03-02T09:20:00.000000Z",
         "duration_seconds": 1200.0, "events": 2, "page_views": 1, "orders": 1, "converted": True, "bounced": True,
         "referrer": None, "landing_page": None, "exit_page": None,
+        "suspect": False,
     }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from sojourn.ledger import Ledger
 from sojourn.pipeline import Field, Source
+from sojourn.reading.bots import are_bots
 from sojourn.reading.judge import Reject, Value
 
 ARROW_TYPES: dict[str, pa.DataType] = {
@@ -17,6 +18,7 @@ ARROW_TYPES: dict[str, pa.DataType] = {
     "number": pa.float64(),
     "boolean": pa.bool_(),
     "time": pa.int64(),  # epoch microseconds: no engine ever reads a zone
+    "labels": pa.string(),
 }
 REJECTS = pa.schema(
     [
@@ -96,18 +98,28 @@ def finish(arrays: list[pa.Array], doubtful: set[int], judged: Judged, blank: in
 
 
 def _kept(table: pa.Table, source: Source, ledger: Ledger) -> pa.Table:
-    """The table without what a drop rule sets aside, which the ledger counts."""
-    if "anonymous" not in source.drop:
-        return table
+    """The table without what the drop rules set aside, which the ledger counts; of two the first counts it."""
+    if "anonymous" in source.drop:
+        table = _without(table, pc.invert(_is_known(table, source)), "anonymous", ledger)
+    if source.bots == "drop":
+        table = _without(table, are_bots(table["user_agent"]), "bot", ledger)
+    return table
+
+
+def _is_known(table: pa.Table, source: Source) -> pa.ChunkedArray:
     actor = table["actor"]
     known = actor.is_valid()
     if actor.type == pa.string():
         known = pc.and_kleene(known, pc.not_equal(actor, ""))
     if source.format == "streams":  # markers have no actor: they say when a session begins and ends, for everybody
         known = pc.or_kleene(known, pc.not_equal(table["type"], "EVENT"))
-    kept = table.filter(known)
+    return known
+
+
+def _without(table: pa.Table, is_dropped: pa.ChunkedArray, reason: str, ledger: Ledger) -> pa.Table:
+    kept = table.filter(pc.invert(is_dropped))
     if kept.num_rows < table.num_rows:
-        ledger.dropped["anonymous"] += table.num_rows - kept.num_rows
+        ledger.dropped[reason] += table.num_rows - kept.num_rows
     return kept
 
 

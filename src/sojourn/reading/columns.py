@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sojourn import times
-from sojourn.reading.judge import Contract
+from sojourn.reading.judge import Contract, one_text
 
 _SMALL = 256
 _DAY = r"(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
@@ -41,6 +41,19 @@ def text(values: list[object]) -> tuple[pa.Array, Doubtful]:
     except (pa.ArrowTypeError, pa.ArrowInvalid, OverflowError):
         digits = [value if value is None or isinstance(value, str) else str(value) for value in values]
         return pa.array(digits, pa.string()), doubtful
+
+
+def labels(values: list[object]) -> tuple[pa.Array, Doubtful]:
+    """A text column of labels in the form in which they land, from str, int, lists of both, and None."""
+    doubtful = {at for at, value in enumerate(values) if isinstance(value, list) and 0 in value}  # as for text
+    column, doubts = text([",".join(map(str, value)) if isinstance(value, list) else value for value in values])
+    return one_texts(column), doubtful | doubts
+
+
+def one_texts(column: pa.Array) -> pa.Array:
+    """A text column of labels in the form in which they land; each distinct text is looked at once."""
+    coded = column.dictionary_encode()
+    return pc.take(pa.array(map(one_text, coded.dictionary.to_pylist()), pa.string()), coded.indices)
 
 
 def integer(values: list[object]) -> tuple[pa.Array, Doubtful]:

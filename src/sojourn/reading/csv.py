@@ -108,6 +108,8 @@ class CsvLines:
         match declared.type:
             case "text":
                 return column, set()
+            case "labels":
+                return columns.one_texts(column), set()
             case "time":
                 return columns.instants(column, declared.formats, self.contract)
             case kind:

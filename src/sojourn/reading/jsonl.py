@@ -158,6 +158,8 @@ class JsonLines:
                 return columns.number(values)
             case "boolean":
                 return columns.boolean(values)
+            case "labels":
+                return columns.labels(values)
             case "time":
                 return columns.instants(values, declared.formats, self.contract)
 
@@ -244,6 +246,8 @@ def _python_type(declared: Field, strict: bool) -> Any:
             return float
         case "boolean":
             return bool
+        case "labels":
+            return str | list[str] if strict else str | int | list[str | int]
         case "time":
             epoch = bool(declared.formats) and all(name in times.EPOCH_UNITS for name in declared.formats)
             return int if epoch else str

@@ -162,6 +162,8 @@ def coerce(value: Any, field: Field, path: str, contract: Contract) -> Value | R
             result = _number(value, strict)
         case "boolean":
             result = value if isinstance(value, bool) else None
+        case "labels":
+            result = _labels(value, strict)
         case "time":
             return _time(value, field, bad, contract)
     if result is None:
@@ -203,6 +205,17 @@ def _number(value: Any, strict: bool) -> float | None:
     return number if abs(number) != float("inf") else None
 
 
+def _labels(value: Any, strict: bool) -> str | None:
+    parts = value if isinstance(value, list) else [value]
+    are_texts = all(isinstance(part, str) and not (strict and isinstance(part, Number)) for part in parts)
+    return one_text(",".join(map(str, parts))) if are_texts else None
+
+
+def one_text(labels: str) -> str:
+    """Labels separated by commas, each once and in the order of bytes: the form in which they land."""
+    return ",".join(sorted({label.strip() for label in labels.split(",")} - {""}))
+
+
 def _time(value: Any, field: Field, bad: Reject, contract: Contract) -> int | Reject:
     formats = field.formats or ("iso",)
     epochs = [name for name in formats if name in times.EPOCH_UNITS]
@@ -227,7 +240,7 @@ def _breach(document: dict[str, Any], values: list[Value], contract: Contract) -
     """The first breach of the JSON Schema by the record, its declared fields coerced."""
     whole = plain(document)
     for (_, field, keys), value in zip(contract.fields, values, strict=True):
-        if field.type != "time" and value is not None:
+        if field.type not in ("time", "labels") and value is not None:
             parent = whole
             for key in keys[:-1]:
                 parent = parent[key]

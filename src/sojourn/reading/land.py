@@ -36,7 +36,14 @@ BLOCK = 1 << 20
 """Lines are decoded about this many bytes at a time: what a block needs stays in the processor's cache."""
 
 
-_REPEATING = {"name", "url", "referrer", "experiments", *(name for names in DERIVED.values() for name in names)}
+_REPEATING = {
+    "name",
+    "url",
+    "referrer",
+    "experiments",
+    "user_agent",
+    *(name for names in DERIVED.values() for name in names),
+}
 Complete = Callable[[pa.Table], pa.Table]
 
 

@@ -65,6 +65,9 @@ class ParquetRows:
             return coerce(value, declared, path, self.contract)
         if isinstance(value, int | float | Decimal):
             return coerce(Number(str(value)), declared, path, self.contract)
+        if isinstance(value, list):
+            parts = [Number(part) if isinstance(part, int) and not isinstance(part, bool) else part for part in value]
+            return coerce(parts, declared, path, self.contract)
         if isinstance(value, datetime | date):
             return coerce(value.isoformat(), declared, path, self.contract)
         return coerce(value, declared, path, self.contract)
@@ -75,6 +78,10 @@ class ParquetRows:
             return self._column(found.dictionary_decode(), declared)
         if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
             return self._column(found.cast(pa.string()), declared)
+        if declared.type == "labels" and pa.types.is_list(kind) and kind.value_type == pa.string():
+            joined = pc.binary_join(found, ",")
+            lost = pc.xor(joined.is_valid(), found.is_valid())  # where one of the labels is null
+            return columns.one_texts(joined), set(pc.indices_nonzero(lost).to_pylist())
         settled = self._settled(found, declared)
         if settled is not None:
             return settled, set()
@@ -93,4 +100,6 @@ class ParquetRows:
             return found.cast(pa.int64()).cast(ARROW_TYPES[declared.type])
         if pa.types.is_boolean(kind) and wanted == "boolean":
             return found
+        if kind == pa.string() and wanted == "labels":
+            return columns.one_texts(found)
         return found if kind == pa.string() and wanted == "text" else None

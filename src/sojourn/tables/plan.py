@@ -9,7 +9,14 @@ from sojourn.pipeline import Pipeline, Source
 from sojourn.tables import activity, fleet, pages, presence, sessions, streams
 from sojourn.tables import events as event_tables
 
-_TYPES = {"text": "string", "integer": "int64", "number": "float64", "boolean": "boolean", "time": "int64"}
+_TYPES = {
+    "text": "string",
+    "integer": "int64",
+    "number": "float64",
+    "boolean": "boolean",
+    "time": "int64",
+    "labels": "string",
+}
 _INSTANTS = {"started_at", "ended_at", "time_stamp"}
 _NEW = {"_part": "int64", "_is_new": "boolean"}
 

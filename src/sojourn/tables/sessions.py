@@ -1,9 +1,11 @@
 """Sessions of events, by gap or by key, and how long they last by referrer."""
 
+from typing import Any
+
 import ibis
 import ibis.expr.types as ir
 
-from sojourn.pipeline import Pipeline
+from sojourn.pipeline import Pipeline, Suspect
 from sojourn.reading import urls
 from sojourn.tables.order import (
     NO_TEXT,
@@ -17,13 +19,15 @@ from sojourn.tables.order import (
 )
 from sojourn.times import parse_duration
 
+_EVER = (1 << 63) - 1
+
 
 def sessions(events: ir.Table, pipeline: Pipeline) -> ir.Table:
     """One row per session, by the pipeline's rule.
 
     Columns: session_id, actor, session_number, started_at, ended_at (epoch microseconds),
     duration_seconds, events, page_views, orders (with a goal only), converted, bounced, referrer,
-    landing_page, exit_page.
+    landing_page, exit_page, suspect.
     """
     rule = pipeline.sessions
     assert rule is not None, "checked when the pipeline was loaded"
@@ -32,7 +36,8 @@ def sessions(events: ir.Table, pipeline: Pipeline) -> ir.Table:
         placed = by_gap(facts, pipeline, parse_duration(rule.gap))
         return _finished(_summed(placed, ["actor", "session_number"]), pipeline)
     placed = by_key(facts, pipeline)
-    return _finished(_numbered(_summed(placed, ["session_key"]), pipeline), pipeline)
+    numbered = _numbered(_summed(placed, ["session_key"]), pipeline)
+    return _finished(_crowded(numbered, rule.suspect), pipeline)
 
 
 def by_gap(events: ir.Table, pipeline: Pipeline, gap: int) -> ir.Table:
@@ -46,6 +51,7 @@ def by_gap(events: ir.Table, pipeline: Pipeline, gap: int) -> ir.Table:
     known = known.mutate(
         place=ibis.row_number().over(ordered),
         pause=known.occurred_at - known.occurred_at.lag().over(ordered),
+        _hurries=_hurries(known.occurred_at, ordered, pipeline, at_most=gap),
     )
     opens = ((known.pause > gap) | known.pause.isnull()).cast("int64")
     so_far = ibis.window(group_by=known.actor, order_by=known.place, preceding=None, following=0)
@@ -56,7 +62,21 @@ def by_key(events: ir.Table, pipeline: Pipeline) -> ir.Table:
     """Events with `place`, their order within the session that the source names."""
     order = nulls_first(events, total_order(pipeline))
     ordered = ibis.window(group_by=events.session_key, order_by=order)
-    return events.mutate(actor=actor_text(events), place=ibis.row_number().over(ordered))
+    return events.mutate(
+        actor=actor_text(events),
+        place=ibis.row_number().over(ordered),
+        _hurries=_hurries(events.occurred_at, ordered, pipeline),
+    )
+
+
+def _hurries(occurred_at: ir.Value, ordered: Any, pipeline: Pipeline, at_most: int = _EVER) -> ir.Value:
+    """Whether with an event more of them begin than a person makes in the time that is set.
+
+    That time is *at_most* the gap: so much later another session has begun.
+    """
+    suspect = pipeline.sessions.suspect if pipeline.sessions is not None else Suspect()
+    within = min(parse_duration(suspect.within), at_most)
+    return (occurred_at.lead(suspect.events).over(ordered) - occurred_at <= within).fill_null(False)
 
 
 def session_durations_by_referrer(sessions: ir.Table) -> ir.Table:
@@ -118,6 +138,7 @@ def _summed(placed: ir.Table, session: list[str]) -> ir.Table:
         "landing_page": first_text(placed["_viewed"], placed),
         "exit_page": last_text(placed["_viewed"], placed),
         "referrer": first_text(placed["_outside"], placed),
+        "_hurried": placed["_hurries"].any(),
     }
     if "actor" not in session:
         sums["actor"] = first_text(placed.actor.fill_null(NO_TEXT), placed)
@@ -132,6 +153,16 @@ def _numbered(summed: ir.Table, pipeline: Pipeline) -> ir.Table:
     return identified.mutate(session_number=ibis.ifelse(identified.actor.notnull(), number, None))
 
 
+def _crowded(numbered: ir.Table, suspect: Suspect) -> ir.Table:
+    """Sessions with `_crowded`: they are among more of their actor's that begin in the time that is set."""
+    by_actor = {"group_by": numbered.actor, "order_by": numbered.session_number}
+    started = numbered.started_at
+    pause = started.lead(suspect.sessions).over(ibis.window(**by_actor)) - started
+    marked = numbered.mutate(_begins=(pause <= parse_duration(suspect.within)).fill_null(False))
+    reaching = ibis.window(**by_actor, preceding=suspect.sessions, following=0)
+    return marked.mutate(_crowded=marked["_begins"].any().over(reaching) & marked.actor.notnull())
+
+
 def _finished(summed: ir.Table, pipeline: Pipeline) -> ir.Table:
     rule = pipeline.sessions
     assert rule is not None, "checked when the pipeline was loaded"
@@ -140,6 +171,7 @@ def _finished(summed: ir.Table, pipeline: Pipeline) -> ir.Table:
         parts = [summed.actor, summed.started_at.cast("string"), summed.first_id.fill_null("")]
         text = ibis.literal(pipeline.name).concat(*[piece for part in parts for piece in ("|", part)])
         named = summed.mutate(session_id=text.hexdigest("md5"))
+    suspect = named["_hurried"] | named["_crowded"] if "_crowded" in named.columns else named["_hurried"]
     orders = {"orders": named.orders} if rule.goal is not None else {}
     return named.select(
         session_id=named.session_id,
@@ -156,4 +188,5 @@ def _finished(summed: ir.Table, pipeline: Pipeline) -> ir.Table:
         referrer=named.referrer,
         landing_page=named.landing_page,
         exit_page=named.exit_page,
+        suspect=suspect,
     )

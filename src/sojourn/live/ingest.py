@@ -68,17 +68,29 @@ class Held:
         self.users = 0
 
 
+_RECENT = 20  # sessions that are remembered for who watches
 _TAKEN = Refusal("taken_over", "$", "a newer connection has this session")
 
 
 class Ingest:
-    """All sessions that are streamed to this process."""
+    """All sessions that are streamed to this process.
+
+    *events* and *messages* became durable since it began; *recent* are the sessions heard of last, the newest last:
+    how many events and messages they have, and whether they ended.
+    """
 
     def __init__(self, journal: Journal, limits: Limits) -> None:
         self.journal, self.limits, self.telemetry = journal, limits, Telemetry()
         self.has_changed = asyncio.Event()
         self.room, self.queued = Room(limits.max_waiting), 0
+        self.messages = self.events = 0
+        self.recent: dict[str, tuple[int, int, bool]] = {}
         self._held: dict[str, Held] = {}
+
+    @property
+    def streamed(self) -> int:
+        """How many sessions have somebody who streams them."""
+        return sum(held.client is not None for held in self._held.values())
 
     @asynccontextmanager
     async def turn(self, session_id: str, why: Refusal = _TAKEN) -> AsyncIterator[Held]:
@@ -191,6 +203,7 @@ class Ingest:
             if not held.in_flight:
                 self._rest(held)
         self._count(stored, events, acks, seconds)
+        self._remember([held for held in list(touched)[-_RECENT:] if touched[held]])
 
     def taken(self, session_id: str) -> None:
         """Another process has the session from now on."""
@@ -205,8 +218,19 @@ class Ingest:
         told.events.inc(events)
         told.acks.inc(acks)
         told.commit_seconds.observe(seconds)
+        self.messages += messages
+        self.events += events
         if messages:
             self.has_changed.set()
+
+    def _remember(self, heard: list[Held]) -> None:
+        """Keep the sessions heard of last: how many events and messages they have, and whether they ended."""
+        for held in heard:
+            self.recent.pop(held.session_id, None)
+            is_ended = held.state is not None and held.state.ended and held.state.last == held.durable
+            self.recent[held.session_id] = held.events, held.durable, is_ended
+        while len(self.recent) > _RECENT:
+            del self.recent[next(iter(self.recent))]
 
     async def _settle(self, held: Held, why: Refusal) -> None:
         """Have the session be nobody's, wait until nothing is on its way, and know what it holds."""

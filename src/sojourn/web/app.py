@@ -7,7 +7,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from starlette.routing import WebSocketRoute
 
 from sojourn import __version__
-from sojourn.web import health, published, sessions
+from sojourn.web import health, published, sessions, watching
 from sojourn.web.answers import HeadAsGet
 from sojourn.web.dashboard import routes as dashboard
 from sojourn.web.errors import handle_errors
@@ -34,6 +34,7 @@ def make_app(service: Service, streams: Streams | None = None, origins: Sequence
     app.add_middleware(HeadAsGet)
     if service.ingest is not None:
         app.include_router(sessions.router)
+        app.include_router(watching.router)
         app.include_router(health.telemetry)
     if streams is not None:
         app.router.routes.append(WebSocketRoute("/v1/sessions/{session_id}/stream", endpoint=streams))

@@ -21,13 +21,14 @@ _FRESH = 1.0
 class Service:
     """The parts of a running service: the *store* whose tables it answers from, live sessions, and who may ask.
 
-    *is_going_down*: it takes nothing new.
+    *is_going_down*: it takes nothing new. *watchers*: who listens to `web.watching` now.
     """
 
     store: Store
     ingest: Ingest | None = None
     access: Access = field(default_factory=Access)
     is_going_down: bool = False
+    watchers: int = 0
     _looked: float = float("-inf")
     _faults: dict[str, SojournError | None] = field(default_factory=dict)
 

@@ -42,6 +42,10 @@ _LIBPQ_ALONE = {
     "channel_binding", "gssencmode", "sslcompression", "sslsni", "client_encoding", "fallback_application_name",
 }  # fmt: skip
 
+_FAULTS = (
+    asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, ValueError, OverflowError
+)  # fmt: skip
+
 Result = TypeVar("Result")
 
 

@@ -19,9 +19,6 @@ from sojourn.store.postgres_messages import BEGIN, STANDINGS, lay_out, standing_
 CHANNEL = "sojourn_live_"
 """What a holder listens on for sessions that others claim, before its name."""
 
-_TYPES = ("text", "bigint", "bytea", "bytea", "bigint", "bigint", "bigint", "bigint", "text")
-_ARRAYS = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(_TYPES, 1))
-_INSERT = f"insert into sojourn.live_messages ({', '.join(COLUMNS)}) select * from unnest({_ARRAYS})"
 _STATES = """
 select
     session_id,
@@ -94,7 +91,10 @@ class Writer:
             known = {(session_id, seq): digest for session_id, seq, digest in digests}
             rows, settled = judge(mine, lasts, lambda *which: known.get(which))
             if rows:
-                await connection.execute(_INSERT, *zip(*rows, strict=True))
+                # COPY: half as much again a second as `unnest` over arrays, where hundreds of messages wait
+                await connection.copy_records_to_table(
+                    "live_messages", schema_name="sojourn", columns=COLUMNS, records=rows
+                )
         return len(rows), refused + settled
 
     async def forget(self, session_id: str) -> int:

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from sojourn import charts
-from tests.charts.publishing import devices, hourly, publish, published, sessions, user_activity
+from tests.charts.publishing import TRANSITIONS, devices, hourly, publish, published, sessions, user_activity
 
 
 @pytest.fixture(scope="session")
@@ -12,7 +12,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with everything that charts read."""
     folder = tmp_path_factory.mktemp("charts") / "home"
     store = published(folder, "devices", devices(60))
-    publish(store, "activity", {"hourly_activity": hourly(50), "user_activity": user_activity(50)})
+    activity = {"hourly_activity": hourly(50), "user_activity": user_activity(50), "transitions": TRANSITIONS}
+    publish(store, "activity", activity)
     publish(store, "pageviews", {"hourly_activity": hourly(50, 1)})
     publish(store, "webshop", {"sessions": sessions(500)})
     return folder

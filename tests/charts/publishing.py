@@ -80,11 +80,18 @@ def sessions(count: int, referrers: int = 3) -> str:
     return f"""
         select 'u' || (n - n % 10) as actor, (n % 10 + 1)::bigint as session_number,
             case when n % 4 = 0 then 0 else (hash(n) % 9000)::double end as duration_seconds,
-            (n % 10 % 3 = 2)::bigint as orders,
+            (n % 10 % 3 = 2)::bigint as orders, n % 10 % 3 = 2 as converted, n % 4 = 0 as bounced,
+            timestamp '2024-02-28' + to_hours(n::int) as started_at,
+            case when n % 7 > 0 then '/page-' || sqrt(n % 400)::int end as landing_page,
             case when n % 2 = 0 then null else 'r' || sqrt(n % ({referrers} * {referrers}))::int || '.example' end
                 as referrer
         from range({count}) sessions (n)"""
 
+
+TRANSITIONS = """
+    select '/' || least(n % 13, n % 5) as from_page, '/' || n % 13 as to_page, 'a' || n % 2 as activity,
+        (1 + n)::bigint as transitions, 1::bigint as users
+    from range(100) steps (n)"""
 
 REPAIRS = """
     select * from (values

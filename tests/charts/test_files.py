@@ -10,7 +10,16 @@ import pytest
 from sojourn import charts
 from sojourn.store.embedded import Embedded
 from tests import postgres
-from tests.charts.publishing import devices, hourly, projection, publish, published, sessions, user_activity
+from tests.charts.publishing import (
+    TRANSITIONS,
+    devices,
+    hourly,
+    projection,
+    publish,
+    published,
+    sessions,
+    user_activity,
+)
 from tests.command import process, sojourn
 from tests.docs import pages
 
@@ -135,7 +144,7 @@ def test_both_stores_give_the_same_charts(tmp_path):
     """DuckDB and PostgreSQL read the SQL alike."""
     tables = {
         "devices": devices(60, fleet_projection=projection("2024-03-02")),
-        "activity": {"hourly_activity": hourly(50, 10), "user_activity": user_activity(50)},
+        "activity": {"hourly_activity": hourly(50, 10), "user_activity": user_activity(50), "transitions": TRANSITIONS},
         "pageviews": {"hourly_activity": hourly(9000, 2)},
         "webshop": {"sessions": sessions(2000, 12)},
     }

@@ -64,6 +64,26 @@ def layered(*layers: alt.Chart) -> alt.LayerChart | alt.FacetChart:
     )
 
 
+def bars_with_text(data: str, rows: Rows, counted: str) -> alt.LayerChart | alt.FacetChart:
+    """A bar for each of *rows* (`name`, the number *counted*, `text` beside the bar), from the top down."""
+    most = max(row[counted] for row in rows)
+    axis = alt.Axis(title=None, labelLimit=260, ticks=False, labelPadding=6, labelFontSize=12)
+    base = chart(data).encode(
+        x=alt.X(f"{counted}:Q", scale=alt.Scale(domain=[0, 1.45 * most or 1], nice=False), axis=counts(counted)),
+        y=alt.Y("name:N", sort=None, axis=axis),
+    )
+    bar = base.mark_bar(color=NAMED[0], height={"band": 0.7})
+    return layered(bar, base.mark_text(align="left", dx=5, color=_INK).encode(text="text:N"))
+
+
+def marked(name: str) -> list[alt.Chart]:
+    """A line at the field *name* of the data of that name, with its `text`."""
+    base = chart(name).encode(x=f"{name}:Q")
+    rule = base.mark_rule(color="#d55e00", strokeWidth=2, strokeDash=[6, 3])
+    text = base.mark_text(align="left", dx=6, dy=1, baseline="top", fontSize=13, fontWeight="bold", color="#b34a00")
+    return [rule, text.encode(y=alt.value(0), text="text:N")]
+
+
 def empty(title: str) -> Spec:
     """A picture without data, which says so."""
     text = chart("nothing").mark_text(fontSize=16, color=_GREY).encode(text=alt.value("No data yet"))

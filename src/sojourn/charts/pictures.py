@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Set
 
-from sojourn.charts import activity, durations, fleet, repairs, visits
+from sojourn.charts import activity, durations, fleet, orders, repairs, sessions, transitions, visits
 from sojourn.charts.looks import Ask, Spec
 
 Picture = Callable[[str, Ask, Set[str]], Spec]
@@ -15,4 +15,10 @@ PICTURES: dict[str, Picture] = {
     "hourly_activity": activity.picture,
     "session_durations": durations.picture,
     "visits_before_order": visits.picture,
+    "minutes_before_order": orders.minutes,
+    "conversion_by_referrer": orders.conversion,
+    "sessions_over_time": sessions.over_time,
+    "session_lengths": sessions.lengths,
+    "landing_pages": sessions.landing,
+    "transitions": transitions.picture,
 }

@@ -2,8 +2,6 @@
 
 from collections.abc import Set
 
-import altair as alt
-
 from sojourn.charts import looks
 from sojourn.charts.looks import Ask, Rows, Spec
 
@@ -26,22 +24,7 @@ def bars(title: str, rows: Rows) -> Spec:
         }
         for row in rows
     ]
-    most = max(row["intervals"] for row in rows)
-    base = looks.chart("repairs").encode(
-        x=alt.X(
-            "intervals:Q",
-            scale=alt.Scale(domain=[0, 1.45 * most or 1], nice=False),
-            axis=looks.counts("intervals"),
-        ),
-        y=alt.Y(
-            "name:N",
-            sort=None,
-            axis=alt.Axis(title=None, labelLimit=260, ticks=False, labelPadding=6, labelFontSize=12),
-        ),
-    )
-    bar = base.mark_bar(color=looks.NAMED[0], height={"band": 0.7})
-    text = base.mark_text(align="left", dx=5, color="#222222").encode(text="text:N")
     told = (
         "Intervals of presence by the rule that ended them and by its reason, with their share of all and their hours"
     )
-    return looks.finished(looks.layered(bar, text), title, [told], {"repairs": values})
+    return looks.finished(looks.bars_with_text("repairs", values, "intervals"), title, [told], {"repairs": values})

@@ -7,8 +7,8 @@ from typing import Any
 from sojourn.charts import looks
 from sojourn.charts.looks import Spec
 
-NARROW = 400
-"""Units of width on a phone: what is drawn for a wide page would be too small to read there."""
+WIDE, NARROW, HEIGHT = 620, 400, 350
+"""Units on a page, and on a phone: nearly the pixels that there are, so that text is as large as it is meant to be."""
 
 _DARK = {"#222222": "#e6e8eb", "#5a5a5a": "#a3abb5", "#e4e4e4": "#343b45", "#9a9a9a": "#6b7480", "white": "transparent"}
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
@@ -18,27 +18,32 @@ _LEAST = 105  # brightness, of 255, that is told from a dark ground
 def on_page(spec: Spec, *, is_dark: bool = False, is_narrow: bool = False) -> Spec:
     """A copy of *spec* for a page of ours, light or dark, wide or narrow."""
     shown = {**copy.deepcopy({name: part for name, part in spec.items() if name not in ("datasets", "title")})}
-    shown |= {"background": "transparent", "padding": {"left": 2, "right": 8, "top": 6, "bottom": 2}}
+    shown |= {"background": "transparent", "padding": {"left": 6, "right": 8, "top": 6, "bottom": 2}}
+    _resize(shown, NARROW if is_narrow else WIDE)
     if is_narrow:
-        _narrow(shown)
+        _pile(shown)
     if is_dark:
         shown = _darkened(shown)
     return {**shown, "datasets": spec["datasets"]}
 
 
-def _narrow(part: Any) -> None:
-    """Take from every width what is too much, and give legends more rows."""
-    if isinstance(part, list):
-        for each in part:
-            _narrow(each)
+def _resize(part: Spec, width: int) -> None:
+    """Give the picture, or each of its panels, this *width* less what it leaves for axes."""
+    for panel in part.get("vconcat", [part]):
+        panel["width"] -= looks.WIDTH - width
+        panel["height"] = min(panel["height"], HEIGHT)
+
+
+def _pile(part: Any) -> None:
+    """Give legends above a picture more rows."""
+    for each in part if isinstance(part, list) else []:
+        _pile(each)
     if isinstance(part, dict):
-        if isinstance(part.get("width"), int) and part["width"] > NARROW:
-            part["width"] -= looks.WIDTH - NARROW
-        if isinstance(part.get("legend"), dict) and "orient" in part["legend"]:
+        if isinstance(part.get("legend"), dict) and part["legend"].get("orient") == "top":
             part["legend"] |= {"columns": 3, "titleOrient": "top"}
         for name, each in part.items():
             if name != "config":
-                _narrow(each)
+                _pile(each)
 
 
 def _darkened(part: Any) -> Any:

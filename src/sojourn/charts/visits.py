@@ -17,13 +17,16 @@ _VISITS = """
 with purchase as (
     -- as in the metric `orders`: visits since the purchase session before it, itself included
     select
+        actor,
+        session_number,
         session_number
             - coalesce(lag(session_number) over (partition by actor order by session_number), 0) as visits
-    from sessions
+    from all_sessions
     where orders > 0
 )
 select visits, count(*) as purchases
 from purchase
+join sessions using (actor, session_number)
 where visits is not null
 group by visits
 order by visits
@@ -55,7 +58,7 @@ def histogram(title: str, rows: Rows) -> Spec:
     data: dict[str, Rows] = {"visits": values, "median": [{"median": median, "text": f"median {median:g}"}]}
     total = looks.number(bars.total(), "visit")
     told = f"Of {total} with an order: how many since the one with an order before it, itself included"
-    return looks.finished(looks.layered(drawn, *_marked()), title, [told], data)
+    return looks.finished(looks.layered(drawn, *looks.marked("median")), title, [told], data)
 
 
 def _numbers(last: int, most: int) -> alt.X:
@@ -69,14 +72,6 @@ def _ticks(last: int, most: int) -> list[int]:
     """Numbers on the axis: no more than fit, and always the bar of the tail."""
     step = next(size for power in count() for size in (10**power, 2 * 10**power, 5 * 10**power) if last / size <= 16)
     return [1, *range(max(step, 2), min(last + 1, most), step), *([most + 1] if last > most else [])]
-
-
-def _marked() -> list[alt.Chart]:
-    """A line at the median, with its number."""
-    base = looks.chart("median").encode(x="median:Q")
-    rule = base.mark_rule(color="#d55e00", strokeWidth=2, strokeDash=[6, 3])
-    text = base.mark_text(align="left", dx=6, dy=1, baseline="top", fontSize=13, fontWeight="bold", color="#b34a00")
-    return [rule, text.encode(y=alt.value(0), text="text:N")]
 
 
 def _median(rows: Rows) -> float:

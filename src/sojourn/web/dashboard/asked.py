@@ -85,6 +85,10 @@ class Asked:
         sql = query(name)
         for place, value in values.items():
             sql = sql.replace(f"{{{place}}}", str(value))
+        return self.answer(sql)
+
+    def answer(self, sql: str) -> Rows:
+        """The rows of *sql*, over what was chosen."""
         narrow = narrowed(sql, self.pipeline, sorted(self.tables), self.where)
         return _rows.get((self.key, narrow), lambda: self.reading.query(narrow).read_all().to_pylist())
 

@@ -5,6 +5,7 @@ from fastapi import APIRouter, Request, Response
 from sojourn.charts import CHARTS
 from sojourn.errors import SojournError, UsageError
 from sojourn.pipeline import did_you_mean
+from sojourn.reading.entries import is_session_id
 from sojourn.web.answers import tagged, unchanged
 from sojourn.web.dashboard import figures, pages, signing
 from sojourn.web.dashboard.asked import asked
@@ -43,9 +44,11 @@ def overview(request: Request) -> Response:
 
 
 @router.get("/live", dependencies=_read)
-def live(request: Request) -> Response:
-    """Sessions that go on now."""
-    return pages.page(request, "live.html", title="Live", view="live")
+def live(request: Request, session: str = "") -> Response:
+    """Sessions that go on now, and one of them as it grows."""
+    if session and not is_session_id(session):
+        raise UsageError("bad_session_id", "a session's id is 1 to 128 of A-Z a-z 0-9 . _ ~ -")
+    return pages.page(request, "live.html", title="Live", view="live", session=session)
 
 
 @router.get("/charts/{name}.svg", dependencies=_read)

@@ -6,14 +6,16 @@ from sojourn.web.dashboard.asked import Asked, Scope
 from sojourn.web.dashboard.figures import figure
 
 SCOPE = Scope("webshop", ("sessions",), column="bounced", filters=("referrer", "landing"))
-_LATEST = 20
+
+_FIGURES = ("sessions_over_time", "session_lengths", "session_durations", "landing_pages")
+_LATEST = 25
 
 
 def content(asked: Asked) -> dict[str, Any]:
     """What the template shows."""
     return {
         "totals": asked.rows("sessions_totals")[0],
-        "figures": [figure(asked, "session_durations")],
+        "figures": [figure(asked, name) for name in _FIGURES],
         "latest": asked.rows("sessions_latest", limit=_LATEST),
         "options": {"referrer": asked.rows("referrers")},
     }

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sojourn.web.dashboard import sessions
+from sojourn.web.dashboard import activity, fleet, orders, sessions
 from sojourn.web.dashboard.asked import Asked, Scope
 
 
@@ -18,5 +18,13 @@ class View:
     content: Callable[[Asked], dict[str, Any]]
 
 
-VIEWS = {view.name: view for view in (View("sessions", "Sessions", sessions.SCOPE, sessions.content),)}
+VIEWS = {
+    view.name: view
+    for view in (
+        View("sessions", "Sessions", sessions.SCOPE, sessions.content),
+        View("orders", "Orders", orders.SCOPE, orders.content),
+        View("activity", "Activity", activity.SCOPE, activity.content),
+        View("fleet", "Fleet", fleet.SCOPE, fleet.content),
+    )
+}
 """Every such view by name, in the order of the navigation."""

@@ -1,0 +1,1 @@
+select * from all_sessions where session_id = {session_id}

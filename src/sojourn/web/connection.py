@@ -61,7 +61,7 @@ class Connection:
         self._acked = 0
         self._closing: Refusal | None = None
         self._sending: asyncio.Task[None] | None = None
-        self._ending: asyncio.Task[None] | None = None
+        self._ending: asyncio.Task[Any] | None = None
         self._room: asyncio.Future[None] | None = None
         self.heard = asyncio.get_running_loop().time()
 
@@ -81,8 +81,9 @@ class Connection:
             await self._welcome(self._held)
             while (message := await self._next()) is not None and await self._take(self._held, message):
                 pass
-        except OSError:
-            pass  # the client is gone
+            await self._until_closed()
+        except (OSError, RuntimeError):
+            pass  # the client is gone, or was told to go
         finally:
             self._closing = self._closing or Refusal("gone", "$", "")
             self._ingest.leave(self._held, self)
@@ -108,7 +109,7 @@ class Connection:
         """Close once everything on its way is acknowledged."""
         if self._closing is not None:
             return
-        self._closing = why
+        self._closing, self._ending = why, asyncio.current_task()
         self._read_on()
         if self._held is not None:
             await self._settled(self._held)
@@ -220,6 +221,12 @@ class Connection:
             await self._room
         if self._sending is not None:
             await asyncio.wait([self._sending])
+
+    async def _until_closed(self) -> None:
+        """While somebody else ends the connection, drop what still comes: who only sends would never hear of it."""
+        while self._ending is not None and not self._ending.done():
+            if (await self._receive())["type"] != "websocket.receive":
+                await asyncio.wait([self._ending])
 
     def _read_on(self) -> None:
         if self._room is not None and not self._room.done():

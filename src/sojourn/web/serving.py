@@ -5,6 +5,7 @@ import gc
 import json
 import logging
 import logging.config
+import os
 import resource
 import signal
 import socket
@@ -18,7 +19,7 @@ from typing import Any
 import uvicorn
 from anyio import to_thread
 
-from sojourn.errors import UsageError
+from sojourn.errors import SojournError, UsageError
 from sojourn.live.ingest import Ingest
 from sojourn.store.base import Store
 from sojourn.store.journals import Journal, Settled
@@ -51,12 +52,16 @@ def serve(settings: Settings) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 50, 1000)  # thousands of connections make nothing but long-lived objects
-    with (
-        listening,
-        store.kept_open(Limits()),
-        asyncio.Runner(loop_factory=_loop_factory()) as runner,
-    ):
-        runner.run(_serve(settings, store, listening))
+    try:
+        with (
+            listening,
+            store.kept_open(Limits()),
+            asyncio.Runner(loop_factory=_loop_factory()) as runner,
+        ):
+            runner.run(_serve(settings, store, listening))
+    except SojournError as error:
+        print(f"error: {error.message} [{error.code}]", file=sys.stderr, flush=True)
+        os._exit(error.exit_status)  # libraries that are taken down after an event loop complain of leaks
 
 
 async def _serve(settings: Settings, store: Store, listening: socket.socket) -> None:

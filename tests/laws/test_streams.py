@@ -21,6 +21,7 @@ from tests.laws.damage import spoil
 from tests.laws.effort import EFFORT, examples, seeded
 from tests.laws.homes import Home
 from tests.laws.landing import one_process
+from tests.laws.pipelines import written
 from tests.live.stream import exactly
 from tests.reference.streams import Entry, Streams
 from tests.reference.streams import _entries as reference_entries
@@ -109,6 +110,60 @@ def test_the_reader_says_what_the_reference_says():
         except AssertionError as error:
             error.add_note(f"seed {seed}")
             raise
+
+
+OWN = """
+    [source.events]
+    format = "streams"
+    [source.events.fields]
+    session_key = "session_id"
+    actor   = "user.id"
+    url     = { path = "page", values = ["/a", "1"] }
+    number  = { path = "more", type = "integer" }
+    place   = { path = "position", type = "integer", values = [0, 1] }
+    message = { path = "seq", type = "integer" }
+    flag    = { path = "user.flag", type = "boolean" }
+    price   = { path = "price", type = "number" }
+    seen    = { path = "seen", type = "time" }
+    deep    = { path = "user.a.b", required = true }
+    [sessions]
+    rule = "key"
+"""
+
+
+@pytest.mark.parametrize("strict", ["", "strict = true"])
+def test_own_fields_are_read_as_the_exact_judgement_reads_them(strict, monkeypatch):
+    """Whatever the fast decoder takes of an event, the slow look takes as the same value."""
+    source = written("own", OWN.replace('"streams"\n', f'"streams"\n{strict}\n')).events
+    rng, _ = seeded(f"own fields {strict}")
+    texts = ['"/a"', '"1"', "1", "0", "-0", "1.0", "null", "true", '""', "9223372036854775808", "-9223372036854775808"]
+    texts += ["123456789012345678901234567890", '"2024-01-01T00:00:00Z"', "{}", "[]", '"\\u00e4"', "1e2"]
+    members = ["page", "more", "price", "seen", "seq", "position", "session_id"]
+    lines = []
+    for _ in range(800 * EFFORT):
+        own = [f'"{name}":{rng.choice(texts)}' for name in members if rng.random() < 0.15]
+        user = [f'"{name}":{rng.choice(texts)}' for name in ("id", "flag") if rng.random() < 0.5]
+        user.append(rng.choice(['"a":{"b":"x"}', '"a":{"b":7}', '"a":{"b":"x"}', '"a":{}', '"a":1']))
+        own.append(f'"user":{{{",".join(user)}}}' if rng.random() < 0.95 else '"user":7')
+        entries = [f'{{"type":"EVENT","name":"x","timestamp":1,{",".join(own)}}}']
+        lines.append(f'{{"session_id":"a","seq":{rng.randrange(1, 9)},"events":[{",".join(entries * 2)}]}}'.encode())
+    data = b"\n".join(lines)
+    doubted: Counter[int] = Counter()
+    judge = StreamLines._judge
+
+    def counted(reader: StreamLines, line: bytes, number: int, rows: Any) -> None:
+        doubted[number] += 1
+        judge(reader, line, number, rows)
+
+    monkeypatch.setattr(StreamLines, "_judge", counted)
+    fast, taken = StreamLines(source).read(data), len(lines) - len(doubted)
+    monkeypatch.setattr(StreamLines, "_decode", lambda *_: False)
+    slow = StreamLines(source).read(data)
+    assert Counter(map(str, fast.events.to_pylist())) == Counter(map(str, slow.events.to_pylist()))
+    assert fast.rejects.sort_by([("line", "ascending"), ("path", "ascending")]) == slow.rejects.sort_by(
+        [("line", "ascending"), ("path", "ascending")]
+    )
+    assert len(lines) // 50 < taken < len(lines)
 
 
 @pytest.mark.parametrize("depth", [125, 126, 127])

@@ -8,7 +8,7 @@ import msgspec
 import xxhash
 
 from sojourn import times
-from sojourn.reading.judge import Number
+from sojourn.reading.judge import Number, Reject, as_text, first_reason
 
 Kind = Literal["SESSION_START", "EVENT", "SESSION_END"]
 KINDS = ("SESSION_START", "EVENT", "SESSION_END")
@@ -52,10 +52,72 @@ def usual_time(digits: bytes | msgspec.Raw) -> int | None:
     return int(seconds) * 1_000_000 + int(fraction.ljust(6, b"0"))
 
 
+def message_fault(document: dict[str, Any]) -> Reject | None:
+    """Why a line's object is no message, if so: it has a session, a number, and at least one entry."""
+    verdict = first_reason([_session_id(document), _seq(document), _entries(document)])
+    return verdict if isinstance(verdict, Reject) else None
+
+
+def text_of(document: dict[str, Any], key: str, root: str) -> str | Reject:
+    """Required text; a number is none, not even under a lax contract: live sessions take none either."""
+    found = document.get(key)
+    if found is None:
+        return Reject("missing_field", f"{root}.{key}", None)
+    return found if type(found) is str else Reject("bad_type", f"{root}.{key}", as_text(found))
+
+
+def kind_of(entry: dict[str, Any], root: str) -> str | Reject:
+    """What sort of entry it is."""
+    found = text_of(entry, "type", root)
+    is_fine = isinstance(found, Reject) or found in KINDS
+    return found if is_fine else Reject("unknown_value", f"{root}.type", as_text(found))
+
+
+def time_of(entry: dict[str, Any], root: str) -> int | Reject | None:
+    """When it was, in epoch microseconds."""
+    path, found = f"{root}.timestamp", entry.get("timestamp")
+    if found is None:
+        return Reject("missing_field", path, None)
+    if not isinstance(found, Number):
+        return Reject("bad_type", path, as_text(found))
+    return times.parse_epoch(found, "epoch_s") if is_time(found) else Reject("bad_time", path, as_text(found))
+
+
+def session_of(marker: dict[str, Any], session_id: str, root: str) -> str | Reject:
+    """The session that a marker names: that of its message."""
+    found = text_of(marker, "session_id", root)
+    is_fine = isinstance(found, Reject) or found == session_id
+    return found if is_fine else Reject("unknown_value", f"{root}.session_id", as_text(found))
+
+
 def fingerprint(content: bytes) -> bytes:
     """16 bytes, equal for JSON of equal content: keys in any order, numbers by value, any white space."""
     value = _canonical(_VALUES.decode(content.decode()))
     return xxhash.xxh3_128_digest(json.dumps(value, sort_keys=True).encode())
+
+
+def _session_id(document: dict[str, Any]) -> str | Reject:
+    found = text_of(document, "session_id", "$")
+    is_fine = isinstance(found, Reject) or is_session_id(found)
+    return found if is_fine else Reject("bad_type", "$.session_id", as_text(found))
+
+
+def _seq(document: dict[str, Any]) -> str | Reject:
+    found = document.get("seq")
+    if found is None:
+        return Reject("missing_field", "$.seq", None)
+    is_fine = isinstance(found, Number) and is_seq(found)
+    return str(found) if is_fine else Reject("bad_type", "$.seq", as_text(found))
+
+
+def _entries(document: dict[str, Any]) -> Reject | None:
+    """Whether there is at least one entry."""
+    found = document.get("events")
+    if found is None:
+        return Reject("missing_field", "$.events", None)
+    if not isinstance(found, list):
+        return Reject("bad_type", "$.events", as_text(found))
+    return None if found else Reject("missing_field", "$.events[0]", None)
 
 
 def _canonical(value: Any) -> Any:

@@ -10,10 +10,20 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from sojourn import times
 from sojourn.pipeline import STREAM_FIELDS, Field, Source
 from sojourn.reading.block import Block, Judged, field_schema, finish, is_utf8
-from sojourn.reading.entries import KINDS, LAST_SEQ, Kind, fingerprint, is_seq, is_session_id, is_time, usual_time
+from sojourn.reading.entries import (
+    LAST_SEQ,
+    Kind,
+    fingerprint,
+    is_session_id,
+    kind_of,
+    message_fault,
+    session_of,
+    text_of,
+    time_of,
+    usual_time,
+)
 from sojourn.reading.judge import (
     MAX_DEPTH,
     Contract,
@@ -55,8 +65,9 @@ _ENTRIES = msgspec.json.Decoder(list[_Entry])
 _RAW_LINE = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _RAW_ENTRIES = msgspec.json.Decoder(list[msgspec.Raw])
 _REFUSED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-_OF_MESSAGE = {"session_id": "text", "seq": "integer", "position": "integer"}
-"""What an entry has from its message -> the type in which a pipeline's own field takes it as it is."""
+_VALUES = msgspec.json.Decoder(list[dict[str, Any]])
+_PLAIN = {"text": str, "integer": int, "boolean": bool}
+_DOUBTFUL = object()
 
 
 @dataclass
@@ -75,8 +86,6 @@ class StreamLines:
     def __init__(self, source: Source) -> None:
         self.contract = Contract(source)
         self.own = [found for found in self.contract.fields if found[0] not in STREAM_FIELDS]
-        self.copied = {name: keys[0] for name, declared, keys in self.own if _is_copied(declared, keys)}
-        self.is_usual = len(self.copied) == len(self.own)
 
     def read(self, block: bytes) -> Block:
         """The events and rejects of *block*, which holds whole lines."""
@@ -87,7 +96,7 @@ class StreamLines:
         for at, line in enumerate(lines[:count]):
             if not line.strip():
                 rows.blank += 1
-            elif not (self.is_usual and (is_whole or is_utf8(line)) and self._decode(line, rows)):
+            elif not ((is_whole or is_utf8(line)) and self._decode(line, rows)):
                 # a carriage return belongs to the newline, and the last line may have none
                 self._judge(line.removesuffix(b"\r") if at < len(lines) - 1 else line, at + 1, rows)
         schema = field_schema(self.contract.source)
@@ -110,10 +119,32 @@ class StreamLines:
             whole = entry.name is not None if entry.type == "EVENT" else entry.session_id == session_id
             if not whole or time is None:
                 return False
-        self._take(message, entries, moments, rows)
+        own = self._plain(message, entries)
+        if own is None:
+            return False
+        self._take(message, entries, moments, own, rows)
         return True
 
-    def _take(self, message: _Line, entries: list[_Entry], moments: list[int | None], rows: _Rows) -> None:
+    def _plain(self, message: _Line, entries: list[_Entry]) -> dict[str, list[Any]] | None:
+        """The columns of the pipeline's own fields, where every value is of its type as it stands; else None."""
+        columns: dict[str, list[Any]] = {name: [None] * len(entries) for name, *_ in self.own}
+        try:
+            values = _VALUES.decode(message.events) if columns else []
+        except _REFUSED:
+            return None
+        for position, (entry, value) in enumerate(zip(entries, values, strict=False)):
+            if entry.type == "EVENT":
+                value |= {"session_id": message.session_id, "seq": message.seq, "position": position}
+                for name, declared, keys in self.own:
+                    found = _plain(value, declared, keys, is_strict=self.contract.source.strict)
+                    if found is _DOUBTFUL:
+                        return None
+                    columns[name][position] = found
+        return columns
+
+    def _take(
+        self, message: _Line, entries: list[_Entry], moments: list[int | None], own: dict[str, list[Any]], rows: _Rows
+    ) -> None:
         count, kinds = len(entries), [entry.type for entry in entries]
         prints: list[str | None] = [None] * count
         if "SESSION_START" in kinds:
@@ -128,9 +159,7 @@ class StreamLines:
             "name": [entry.name if entry.type == "EVENT" else None for entry in entries],
             "fingerprint": prints,
         }
-        for name, key in self.copied.items():
-            known[name] = [value if kind == "EVENT" else None for value, kind in zip(known[key], kinds, strict=True)]
-        for name, values in known.items():
+        for name, values in (known | own).items():
             rows.columns[name] += values
         rows.records += count
 
@@ -157,9 +186,8 @@ class StreamLines:
         document = parse(line, self.contract.max_record)
         if isinstance(document, Reject):
             return document
-        verdict = first_reason([_session_id(document), _seq(document), _events(document)])
-        if isinstance(verdict, Reject):
-            return verdict
+        if (fault := message_fault(document)) is not None:
+            return fault
         texts = [bytes(text) for text in _RAW_ENTRIES.decode(_RAW_LINE.decode(line)["events"])]
         return _Message(str(document["session_id"]), int(document["seq"]), texts, document["events"])
 
@@ -168,16 +196,16 @@ class StreamLines:
         entry, root = message.entries[position], f"$.events[{position}]"
         if not isinstance(entry, dict):
             return Reject("not_an_object", root, as_text(entry))
-        kind = _kind(entry, root)
+        kind = kind_of(entry, root)
         session: str | Reject = message.session_id
         name: str | Reject | None = None
         own: list[Value | Reject] = [None] * len(self.own)
         if kind == "EVENT":
-            name, own = _text(entry, "name", root), self._own(message, position, root)
+            name, own = text_of(entry, "name", root), self._own(message, position, root)
         elif not isinstance(kind, Reject):
-            session = _of_session(entry, message, root)
+            session = session_of(entry, message.session_id, root)
         printed = _fingerprint(str(kind), message.texts[position])
-        return first_reason([session, message.seq, position, kind, _time(entry, root), name, printed, *own])
+        return first_reason([session, message.seq, position, kind, time_of(entry, root), name, printed, *own])
 
     def _own(self, message: _Message, position: int, root: str) -> list[Value | Reject]:
         """The values of the pipeline's own fields, or why one breaks its declaration."""
@@ -187,62 +215,21 @@ class StreamLines:
         return [field_value(whole, declared, keys, self.contract, root) for _, declared, keys in self.own]
 
 
-def _is_copied(declared: Field, keys: tuple[str, ...]) -> bool:
-    return len(keys) == 1 and _OF_MESSAGE.get(keys[0]) == declared.type and not declared.values
-
-
-def _session_id(document: dict[str, Any]) -> str | Reject:
-    found = _text(document, "session_id", "$")
-    is_fine = isinstance(found, Reject) or is_session_id(found)
-    return found if is_fine else Reject("bad_type", "$.session_id", as_text(found))
-
-
-def _seq(document: dict[str, Any]) -> str | Reject:
-    found = document.get("seq")
-    if found is None:
-        return Reject("missing_field", "$.seq", None)
-    is_fine = isinstance(found, Number) and is_seq(found)
-    return str(found) if is_fine else Reject("bad_type", "$.seq", as_text(found))
-
-
-def _events(document: dict[str, Any]) -> Reject | None:
-    """Whether there is at least one entry."""
-    found = document.get("events")
-    if found is None:
-        return Reject("missing_field", "$.events", None)
-    if not isinstance(found, list):
-        return Reject("bad_type", "$.events", as_text(found))
-    return None if found else Reject("missing_field", "$.events[0]", None)
-
-
-def _text(document: dict[str, Any], key: str, root: str) -> str | Reject:
-    """Required text; a number is none, not even under a lax contract: live sessions take none either."""
-    found = document.get(key)
-    if found is None:
-        return Reject("missing_field", f"{root}.{key}", None)
-    return found if type(found) is str else Reject("bad_type", f"{root}.{key}", as_text(found))
-
-
-def _kind(entry: dict[str, Any], root: str) -> str | Reject:
-    found = _text(entry, "type", root)
-    is_fine = isinstance(found, Reject) or found in KINDS
-    return found if is_fine else Reject("unknown_value", f"{root}.type", as_text(found))
-
-
-def _time(entry: dict[str, Any], root: str) -> int | Reject | None:
-    path, found = f"{root}.timestamp", entry.get("timestamp")
-    if found is None:
-        return Reject("missing_field", path, None)
-    if not isinstance(found, Number):
-        return Reject("bad_type", path, as_text(found))
-    return times.parse_epoch(found, "epoch_s") if is_time(found) else Reject("bad_time", path, as_text(found))
-
-
-def _of_session(marker: dict[str, Any], message: _Message, root: str) -> str | Reject:
-    """The session that a marker names: that of its message."""
-    found = _text(marker, "session_id", root)
-    is_fine = isinstance(found, Reject) or found == message.session_id
-    return found if is_fine else Reject("unknown_value", f"{root}.session_id", as_text(found))
+def _plain(entry: dict[str, Any], declared: Field, keys: tuple[str, ...], *, is_strict: bool) -> Any:
+    """The value of a field where it is of its type as it stands, or `_DOUBTFUL`."""
+    value: Any = entry
+    for key in keys:
+        if value is None:
+            break
+        if type(value) is not dict:
+            return _DOUBTFUL
+        value = value.get(key)
+    if value is None:
+        return _DOUBTFUL if declared.required else None
+    if declared.type == "text" and type(value) is int and value and not is_strict:
+        value = str(value)  # its digits, as they stood; but 0 may have been -0
+    fits = type(value) is _PLAIN.get(declared.type) and (type(value) is not int or -LAST_SEQ <= value <= LAST_SEQ)
+    return value if fits and (not declared.values or value in declared.values) else _DOUBTFUL
 
 
 def _fingerprint(kind: str, text: bytes) -> str | None:

@@ -102,13 +102,7 @@ class Database:
         """Say what the driver complains about in a sentence of ours, without a password: raises `SojournError`."""
         try:
             yield
-        except (
-            asyncpg.PostgresError,
-            asyncpg.InterfaceError,
-            asyncpg.InternalClientError,
-            OSError,
-            ValueError,
-        ) as told:
+        except _FAULTS as told:
             raise self._fault(told, code, what) from None
 
     def close(self) -> None:

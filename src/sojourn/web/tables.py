@@ -210,10 +210,11 @@ def _file(
         "Content-Length": str(written["bytes"]),
         "Content-Disposition": f'attachment; filename="{name}"',
     }
-    return StreamingResponse(_pieces(file), headers=headers, media_type=media)
+    return StreamingResponse(pieces(file), headers=headers, media_type=media)
 
 
-def _pieces(file: BinaryIO) -> Iterator[bytes]:
+def pieces(file: BinaryIO) -> Iterator[bytes]:
+    """What *file* holds, a piece at a time; it is closed at the end."""
     with closing(file):
         while piece := file.read(_PIECE):
             yield piece

@@ -1,18 +1,21 @@
 """The dashboard's addresses."""
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import StreamingResponse
 
 from sojourn.charts import CHARTS
 from sojourn.errors import SojournError, UsageError
+from sojourn.loading import to_begin
 from sojourn.pipeline import did_you_mean
 from sojourn.reading.entries import is_session_id
 from sojourn.web.answers import tagged, unchanged
-from sojourn.web.dashboard import figures, pages, signing
+from sojourn.web.dashboard import figures, overview, pages, quarantine, signing
 from sojourn.web.dashboard.asked import asked
 from sojourn.web.dashboard.frame import frame
 from sojourn.web.dashboard.pages import PageRoute
 from sojourn.web.dashboard.views import VIEWS, View
 from sojourn.web.service import TheStore, allowed
+from sojourn.web.tables import pieces
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 router.include_router(signing.router)
@@ -30,7 +33,7 @@ def _add(view: View) -> None:
             if error.code != "not_published":
                 raise
             return pages.page(request, "nothing.html", title=view.title, view=view.name, command=error.message)
-        return pages.page(request, f"{view.name}.html", title=view.title, view=view.name, **given)
+        return pages.page(request, f"{view.name}.html", title=view.title, view=view.name, is_report=False, **given)
 
 
 for each in VIEWS.values():
@@ -38,9 +41,27 @@ for each in VIEWS.values():
 
 
 @router.get("/", dependencies=_read)
-def overview(request: Request) -> Response:
+def start(request: Request, store: TheStore) -> Response:
     """The latest runs, and what they published."""
-    return pages.page(request, "overview.html", title="Overview", view="overview")
+    given = overview.content(store)
+    if not given["runs"]:
+        return pages.page(request, "nothing.html", title="Welcome", view="overview", command=to_begin("webshop"))
+    return pages.page(request, "overview.html", title="Overview", view="overview", is_report=False, **given)
+
+
+@router.get("/quarantine", dependencies=_read)
+def refused_records(request: Request, store: TheStore) -> Response:
+    """Records that broke their contract."""
+    given = quarantine.content(store, request.query_params)
+    return pages.page(request, "quarantine.html", title="Quarantine", view="quarantine", **given)
+
+
+@router.get("/quarantine.jsonl", dependencies=_read)
+def refused_records_whole(request: Request, store: TheStore) -> Response:
+    """All of them as a file."""
+    headers = {"Content-Disposition": 'attachment; filename="quarantine.jsonl"', "Cache-Control": "private, no-store"}
+    file = quarantine.exported(store, request.query_params)
+    return StreamingResponse(pieces(file), headers=headers, media_type="application/x-ndjson")
 
 
 @router.get("/live", dependencies=_read)

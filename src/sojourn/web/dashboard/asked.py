@@ -52,7 +52,8 @@ _rows = Remembered(256)
 class Scope:
     """What a view looks at: *tables* that it needs, those of *pipeline* where no other is asked for.
 
-    *helpful* tables it shows where they are there; *columns* `sessions` must have; *filters* it takes beside time.
+    *helpful* tables it shows where they are there; *column* the first table must have; *filters* it takes beside time
+    (*has_times*).
     """
 
     pipeline: str
@@ -60,6 +61,7 @@ class Scope:
     helpful: tuple[str, ...] = ()
     column: str | None = None
     filters: tuple[str, ...] = ()
+    has_times: bool = True
 
 
 @dataclass(frozen=True)
@@ -97,13 +99,13 @@ class Asked:
 def asked(store: Store, scope: Scope, params: Mapping[str, str]) -> Iterator[Asked]:
     """What *params*, the words of an address, ask of *scope*. Raises `SojournError` with what would work."""
     wanted = params.get("pipeline") or None
-    with store.reading(scope.pipeline) as reading:
-        published = reading.published()
-        pipelines = _able(reading, published, scope)
-        pipeline = wanted or (scope.pipeline if scope.pipeline in pipelines else next(iter(pipelines), None))
-        if pipeline not in pipelines:
-            raise _nothing(scope, pipeline, pipelines)
-        own = {row["table"]: row["run_id"] for row in published if row["pipeline"] == pipeline}
+    with store.reading() as reading:
+        pipelines = _able(reading, scope)
+    pipeline = wanted or (scope.pipeline if scope.pipeline in pipelines else next(iter(pipelines), None))
+    if pipeline is None or pipeline not in pipelines:
+        raise _nothing(scope, pipeline, pipelines)
+    with store.reading(pipeline) as reading:  # another one: names without a schema are this pipeline's tables
+        own = {row["table"]: row["run_id"] for row in reading.published() if row["pipeline"] == pipeline}
         tables = frozenset(own).intersection({*scope.tables, *scope.helpful})
         chosen = filters.read(params, scope.filters)
         schemas = {table: _schema(reading, pipeline, table) for table in sorted(tables)} if chosen.words else {}
@@ -118,10 +120,10 @@ def query(name: str) -> str:
     return (resources.files("sojourn.web.dashboard") / "queries" / f"{name}.sql").read_text(encoding="utf-8")
 
 
-def _able(reading: Reading, published: Rows, scope: Scope) -> list[str]:
+def _able(reading: Reading, scope: Scope) -> list[str]:
     """The pipelines that publish what *scope* needs."""
     tables: dict[str, set[str]] = {}
-    for row in published:
+    for row in reading.published():
         tables.setdefault(row["pipeline"], set()).add(row["table"])
     able = [name for name, own in tables.items() if own.issuperset(scope.tables)]
     if scope.column is not None:

@@ -17,5 +17,5 @@ def frame(asked: Asked, scope: Scope) -> dict[str, Any]:
         "run": {"run_id": asked.run_id, **(runs[0] if runs else {"started_at": None})},
         "chosen": asked.chosen,
         "labels": {name: LABELS[name] for name in scope.filters},
-        "is_usual": asked.pipeline == scope.pipeline,
+        "has_times": scope.has_times,
     }

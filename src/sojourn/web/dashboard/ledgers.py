@@ -7,7 +7,7 @@ ENDS = ("accepted", "duplicate", "dropped")
 WIDTH = 1000
 """Units of a whole bar."""
 
-_LEAST = 6  # units of the smallest part: a single record of a million is to be seen
+_LEAST = 3  # units of the smallest part: a single record of a million is to be seen
 
 
 class Part(NamedTuple):

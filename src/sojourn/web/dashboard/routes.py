@@ -9,7 +9,7 @@ from sojourn.loading import to_begin
 from sojourn.pipeline import did_you_mean
 from sojourn.reading.entries import is_session_id
 from sojourn.web.answers import tagged, unchanged
-from sojourn.web.dashboard import figures, overview, pages, quarantine, signing
+from sojourn.web.dashboard import figures, overview, pages, quarantine, session, sessions, signing
 from sojourn.web.dashboard.asked import asked
 from sojourn.web.dashboard.frame import frame
 from sojourn.web.dashboard.pages import PageRoute
@@ -38,6 +38,14 @@ def _add(view: View) -> None:
 
 for each in VIEWS.values():
     _add(each)
+
+
+@router.get("/sessions/{session_id}", dependencies=_read)
+def one_session(request: Request, session_id: str, store: TheStore) -> Response:
+    """A session and its events."""
+    with asked(store, sessions.SCOPE, {"pipeline": request.query_params.get("pipeline", "")}) as found:
+        given = {"pipeline": found.pipeline, **session.content(found, session_id)}
+    return pages.page(request, "session.html", title="Session", view="sessions", **given)
 
 
 @router.get("/", dependencies=_read)

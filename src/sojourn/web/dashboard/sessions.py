@@ -5,7 +5,7 @@ from typing import Any
 from sojourn.web.dashboard.asked import Asked, Scope
 from sojourn.web.dashboard.figures import figure
 
-SCOPE = Scope("webshop", ("sessions",), column="bounced", filters=("referrer", "landing"))
+SCOPE = Scope("webshop", ("sessions",), ("referrer_differences",), column="bounced", filters=("referrer", "landing"))
 
 _FIGURES = ("sessions_over_time", "session_lengths", "session_durations", "landing_pages")
 _LATEST = 25
@@ -16,6 +16,7 @@ def content(asked: Asked) -> dict[str, Any]:
     return {
         "totals": asked.rows("sessions_totals")[0],
         "figures": [figure(asked, name) for name in _FIGURES],
+        "differences": asked.rows("referrer_differences") if "referrer_differences" in asked.tables else [],
         "latest": asked.rows("sessions_latest", limit=_LATEST),
         "options": {"referrer": asked.rows("referrers")},
     }

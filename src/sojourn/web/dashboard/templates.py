@@ -1,7 +1,7 @@
 """Templates: HTML with places to fill; whatever is filled in is text, never HTML."""
 
 import json
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -66,6 +66,19 @@ def change(number: float | None) -> str:
     return f"{sign}{decimal(abs(number), 2)}"
 
 
+def clock(microseconds: int) -> str:
+    """`09:30:05.250` of an instant in microseconds since 1970, UTC."""
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
+    return f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03d}"
+
+
+def probability(p: float | None) -> str:
+    """`0.034`, or that it is below `0.001`."""
+    if p is None:
+        return ""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def plain(value: Any) -> str:
     """Any value as one reads it in a table."""
     if isinstance(value, bool):
@@ -89,7 +102,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    filters = (count, decimal, percent, lasting, instant, day, change, plain)
+    filters = (count, decimal, percent, lasting, instant, day, change, clock, probability, plain)
     environment.filters |= {function.__name__: function for function in filters}
     environment.globals["version"] = __version__
     return environment

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sojourn.web.dashboard import activity, fleet, orders, sessions
+from sojourn.web.dashboard import activity, experiments, fleet, orders, sessions
 from sojourn.web.dashboard.asked import Asked, Scope
 
 
@@ -25,6 +25,7 @@ VIEWS = {
         View("orders", "Orders", orders.SCOPE, orders.content),
         View("activity", "Activity", activity.SCOPE, activity.content),
         View("fleet", "Fleet", fleet.SCOPE, fleet.content),
+        View("experiments", "Experiments", experiments.SCOPE, experiments.content),
     )
 }
 """Every such view by name, in the order of the navigation."""

@@ -1,0 +1,71 @@
+"""One session: what is known of it, its events in order, and its actor's sessions around it."""
+
+from typing import Any
+
+from sojourn.charts.looks import Rows
+from sojourn.engines import duckdb as engine
+from sojourn.engines.duckdb import identifier, quote
+from sojourn.web.dashboard.asked import Asked
+from sojourn.web.errors import refused
+
+_MEMORY = 300_000_000  # bytes
+_MOST = 500  # events that are shown
+_HIDDEN = ("url_level1", "url_level2", "url_level3", "url_page", "referrer_host", "session_key", "actor", "occurred_at")
+
+
+def content(asked: Asked, session_id: str) -> dict[str, Any]:
+    """What the template shows; refused where there is no such session."""
+    found = asked.rows("session", session_id=quote(session_id)) if "\0" not in session_id else []
+    if not found:
+        raise refused("unknown_session", f"{asked.pipeline} publishes no session {session_id}")
+    row = found[0]
+    around: Rows = []
+    if row["actor"] is not None and row["session_number"] is not None:
+        around = asked.rows("session_neighbours", actor=quote(row["actor"]), number=row["session_number"])
+    events = _events(asked, row)
+    hidden = {*_HIDDEN, *(name for name in (events or [{}])[0] if all(each[name] is None for each in events or []))}
+    columns = [name for name in (events or [{}])[0] if name not in hidden]
+    return {"session": row, "around": around, "events": events, "columns": columns, "most": _MOST}
+
+
+def _events(asked: Asked, session: dict[str, Any]) -> Rows | None:
+    """The session's events, from those that runs keep; None where they are on another machine, or gone.
+
+    They are no published table: with PostgreSQL only the machine that runs has them.
+    """
+    if asked.store.address is not None:
+        return None
+    files = [asked.store.event_path(name) for name in asked.store.kept(asked.pipeline).files]
+    files = [file for file in files if file.is_file()]
+    if not files:
+        return None
+    with engine.connect(memory=_MEMORY) as connection:
+        source = f"read_parquet([{', '.join(quote(str(file)) for file in files)}], union_by_name = true)"
+        columns = [row[0] for row in connection.execute(f"describe from {source}").fetchall()]
+        where = _condition(asked.pipeline, session, columns)
+        if where is None:
+            return None
+        order = ", ".join(f"{identifier(name)} nulls first" for name in ("occurred_at", "event_id") if name in columns)
+        sql = f"from {source} where {where} order by {order} limit {2 * _MOST}"
+        rows: Rows = connection.sql(sql).to_arrow_table().to_pylist()
+    return _kept(rows, session["events"])[:_MOST]
+
+
+def _condition(pipeline: str, session: dict[str, Any], columns: list[str]) -> str | None:
+    """Which landed events are the session's: those of its key, or its actor's from its first to its last."""
+    if "session_key" in columns:
+        return f"md5({quote(f'{pipeline}|')} || session_key) = {quote(session['session_id'])}"
+    if "actor" not in columns or session["actor"] is None:
+        return None
+    first, last = (round(session[name].timestamp() * 1_000_000) for name in ("started_at", "ended_at"))
+    return f"cast(actor as varchar) = {quote(session['actor'])} and occurred_at between {first} and {last}"
+
+
+def _kept(rows: Rows, events: int) -> Rows:
+    """Each event once, where more landed than the session has: copies come with later files."""
+    if len(rows) <= events:
+        return rows
+    first: dict[object, dict[str, Any]] = {}
+    for row in rows:
+        first.setdefault(row.get("event_id") or tuple(row.values()), row)
+    return list(first.values())

@@ -132,7 +132,8 @@ class Journal(JournalReader, Protocol):
         A session's messages are stored in the order of their numbers, without a gap. Raises `SojournError`:
         ``overload`` when too much waits, ``closed``. Told later: ``other_content`` for a number that holds
         something else, ``gap`` for one whose predecessor is not stored, ``taken_over`` when another process has
-        claimed the session, or what keeps the journal from being written.
+        claimed the session, or what keeps the journal from being written; ``outcome_unknown`` where the message may
+        be stored nevertheless.
         """
 
     def forget(self, session_id: str) -> int:

@@ -141,7 +141,7 @@ class Postgres(Store):
             raise UsageError(
                 "other_home",
                 f"this database belongs to another home than {self.home}, where its events lie; use that home, or "
-                "another database (to start this one over, drop its schema sojourn)",
+                "another database (to start this one over, drop its schema sojourn, and with it its live messages)",
             )
         return str(meta["store"])
 

@@ -191,7 +191,7 @@ def _same_columns(session: Session, pipeline: str, table: str, part: str) -> boo
 def _make_schema(session: Session, name: str) -> None:
     # asked first: `if not exists` demands the right to create also where there is nothing to create
     if not session.rows("select 1 as yes where to_regnamespace($1) is not null", identifier(name)):
-        session.execute(f"create schema {identifier(name)}")
+        session.execute(f"create schema if not exists {identifier(name)}")  # the journal may make it at this moment
 
 
 def _load(session: Session, source: engine.Connection, query: str, table: str, *, creates: bool = False) -> None:

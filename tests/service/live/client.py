@@ -49,6 +49,7 @@ class Client:
             proxy=None,
             compression=None,
             max_size=None,
+            max_queue=None,  # reads on while nobody asks
             open_timeout=20,
             ping_interval=None,
             close_timeout=5,

@@ -1,0 +1,77 @@
+"""The OpenAPI document of live sessions is kept: whatever is asked for, the answers are those that it describes."""
+
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, seed, settings
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi import checks
+
+from tests.service.live.client import begin, event
+from tests.service.live.process import Service
+
+CHECKS = [
+    not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+    checks.response_schema_conformance,
+]
+ROUTES = [
+    ("/v1/sessions", "GET"),
+    ("/v1/sessions/{session_id}", "GET"),
+    ("/v1/sessions/{session_id}", "DELETE"),
+    ("/v1/sessions/{session_id}/events", "POST"),
+    ("/health/live", "GET"),
+    ("/health/ready", "GET"),
+    ("/telemetry", "GET"),
+]
+STREAMS = {"/v1/live", "/v1/live/{session_id}"}
+"""Server-sent events never end: `test_watching` has them."""
+
+
+@pytest.fixture(scope="module")
+def document(service: Service) -> Any:
+    """What the service says about itself."""
+    return schemathesis.openapi.from_url(f"http://127.0.0.1:{service.port}/openapi.json")
+
+
+def test_every_route_of_live_sessions_is_asked(document: Any) -> None:
+    """A route that is new must be listed here."""
+    live = ("/health", "/v1/live", "/v1/sessions", "/telemetry")
+    there = {path for path in document.raw_schema["paths"] if path.startswith(live)}
+    assert there == {path for path, _ in ROUTES} | STREAMS
+
+
+@pytest.mark.parametrize(("path", "method"), ROUTES)
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["good", "bad"])
+def test_answers_are_as_documented(
+    service: Service, document: Any, path: str, method: str, mode: GenerationMode, name: str
+) -> None:
+    """Drawn requests that fit the document and that break it: no fault of ours, no answer that is not described."""
+    if mode is GenerationMode.NEGATIVE and "{" not in path and path != "/v1/sessions":
+        assert not document.raw_schema["paths"][path][method.lower()].get("parameters"), "nothing to break"
+        return
+    service.post(name, [begin(name), event(1)])
+    named = {"session_id": name} if "{" in path and mode is GenerationMode.POSITIVE else None
+    drawn = document[path][method].as_strategy(generation_mode=mode, path_parameters=named)
+
+    @seed(1)
+    @settings(max_examples=15, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(case=drawn)
+    def ask(case: Any) -> None:
+        case.call_and_validate(checks=CHECKS)
+
+    ask()
+
+
+def test_the_examples_work(service: Service, document: Any) -> None:
+    """What the document shows as a body is taken as it stands, as an array and as lines."""
+    shown = document.raw_schema["paths"]["/v1/sessions/{session_id}/events"]["post"]["requestBody"]["content"]
+    array, lines = shown["application/json"]["example"], shown["application/x-ndjson"]["example"]
+    assert service.post("visit-1", array).status == 200
+    assert service.ask("DELETE", "/v1/sessions/visit-1").status == 204
+    assert service.post("visit-1", lines.encode(), Content_Type="application/x-ndjson").status == 200
+    assert service.ask("DELETE", "/v1/sessions/visit-1").status == 204

@@ -78,7 +78,7 @@ def test_live_and_file_publish_equal_tables(starting: Start, tmp_path: Path) -> 
         ("a", 2, [event(3), end("a")]),
         ("b", 2, [event(2)]),
     )
-    played = process("replay-stream", path, "--url", f"http://127.0.0.1:{service.port}", "--json")
+    played = process("replay-stream", str(path), "--url", f"http://127.0.0.1:{service.port}", "--json")
     assert (played.status, played.err) == (0, "")
     told = json.loads(played.out)
     assert (told["sessions"], told["messages"], told["events"], told["refused"]) == (2, 4, 7, {})

@@ -114,7 +114,7 @@ def test_a_play_survives_the_service(starting: Start, tmp_path: Path) -> None:
     service = starting(port=port)
     lines = [("a", 1, [begin("a")])] + [("a", seq, [event(seq)]) for seq in range(2, 200)]
     path = streams(tmp_path / "streams.jsonl", *lines)
-    command = [
+    command: list[str] = [
         sys.executable,
         "-m",
         "sojourn",

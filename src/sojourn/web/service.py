@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 
 from sojourn.errors import SojournError
 from sojourn.live.ingest import Ingest
+from sojourn.live.room import Holder
 from sojourn.store.base import Store
 from sojourn.web.access import Access
 from sojourn.web.errors import Refused
@@ -28,6 +29,7 @@ class Service:
     ingest: Ingest | None = None
     access: Access = field(default_factory=Access)
     is_going_down: bool = False
+    receiving: set[Holder] = field(default_factory=set)
     watchers: int = 0
     _looked: float = float("-inf")
     _faults: dict[str, SojournError | None] = field(default_factory=dict)

@@ -118,6 +118,8 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain before connections are closed."""
         self._service.is_going_down = True
+        for receiving in list(self._service.receiving):
+            receiving.evict()
         for server in self.servers:
             server.close()
         await self._streams.drain(_DRAIN)

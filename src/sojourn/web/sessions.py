@@ -22,7 +22,7 @@ from sojourn.live.refusals import Refusal
 from sojourn.reading.entries import is_session_id
 from sojourn.store.journals import Session
 from sojourn.web.errors import Refused, refused, responses
-from sojourn.web.service import TheIngest, allowed
+from sojourn.web.service import Service, TheIngest, allowed
 
 router = APIRouter(prefix="/v1/sessions", tags=["live sessions"])
 
@@ -33,6 +33,7 @@ _EXAMPLE = [
 ]
 _FAR = 1 << 62  # microseconds, either way: beyond any calendar
 _PATIENCE = 30.0  # seconds for the next piece of a body
+_GOING_DOWN = "going_down", "the server is going down; send it again"
 _BODY = {
     "requestBody": {
         "required": True,
@@ -266,7 +267,11 @@ class _Receiving:
 @asynccontextmanager
 async def _body(request: Request, ingest: Ingest, most: int) -> AsyncIterator[bytes]:
     """The whole body, as long as there is room for all that are held, and it keeps coming."""
+    service: Service = request.app.state.service
+    if service.is_going_down:
+        raise refused(*_GOING_DOWN)
     whole, receiving = bytearray(), _Receiving()
+    service.receiving.add(receiving)
     try:
         async with receiving.patience:
             async for piece in request.stream():
@@ -278,14 +283,18 @@ async def _body(request: Request, ingest: Ingest, most: int) -> AsyncIterator[by
                     receiving.patience.reschedule(asyncio.get_running_loop().time() + _PATIENCE)
             if not receiving.must_go:
                 receiving.patience.reschedule(None)
+            service.receiving.discard(receiving)
             yield bytes(whole)
     except TimeoutError:
+        if service.is_going_down:
+            raise refused(*_GOING_DOWN) from None
         if receiving.must_go:
             raise refused("overload", "too many bodies are being received; try again later") from None
         raise refused("timeout", "the body stopped coming; send it again") from None
     except ClientDisconnect:
         raise refused("timeout", "the client is gone") from None  # nobody hears it
     finally:
+        service.receiving.discard(receiving)
         ingest.room.hold(receiving, 0)
 
 

@@ -242,6 +242,22 @@ def test_who_is_slow_with_a_request_is_closed(service: Service) -> None:
         assert 0.8 < time.monotonic() - began < 3
 
 
+def test_a_body_that_stops_coming(service: Service, name: str) -> None:
+    """Is answered after a while; a client that goes away in the midst of it is forgotten."""
+    first = f"POST /v1/sessions/{name}/events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n".encode()
+    with Raw(service, first + b"Content-Length: 99\r\n\r\n[") as client:
+        client.closes_within(2)
+        assert client.buffer.startswith(b"HTTP/1.1 408 ")
+        assert b'"code":"timeout"' in client.buffer
+    with Raw(service, first + b"Content-Length: 99\r\n\r\n["):
+        pass
+    with Raw(service, first + b"Expect: 100-continue\r\nContent-Length: 2000000\r\n\r\n") as client:
+        client.closes_within(2)
+        assert client.buffer.startswith(b"HTTP/1.1 100 ")
+        assert b"HTTP/1.1 408 " in client.buffer
+    assert service.get(f"/v1/sessions/{name}").status == 404
+
+
 def test_pings_without_end(service: Service, name: str) -> None:
     """Who pings and never reads fills no memory: it is not read from until it takes the answers."""
     before = service.memory()

@@ -251,6 +251,21 @@ def test_going_down_while_requests_run(starting: Start) -> None:
     assert service.said == []
 
 
+def test_going_down_with_requests_that_never_end(starting: Start) -> None:
+    """A body that does not come and a head that does not end: the one is answered, and neither is waited for."""
+    service = starting()
+    first = b"POST /v1/sessions/a/events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    with Raw(service, first + b"Content-Length: 99\r\n\r\n[") as body, Raw(service, b"GET /he") as half:
+        time.sleep(0.2)
+        began = time.monotonic()
+        assert service.stop() == 0
+        assert time.monotonic() - began < 3
+        assert body.rest().startswith(b"HTTP/1.1 503 ")
+        assert b'"code":"going_down"' in body.buffer
+        assert half.rest() == b""
+    assert service.said == []
+
+
 def test_it_goes_on_after_a_kill(starting: Start, name: str) -> None:
     """A client that comes back is told where it stands, and may send again what it is not sure of."""
     service = starting()

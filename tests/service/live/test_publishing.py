@@ -119,7 +119,7 @@ def test_a_play_survives_the_service(starting: Start, tmp_path: Path) -> None:
         "-m",
         "sojourn",
         "replay-stream",
-        path,
+        str(path),
         "--url",
         f"http://127.0.0.1:{port}",
         "--rate",

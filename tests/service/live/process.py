@@ -18,7 +18,7 @@ from typing import Any
 from tests.store.places import Place, end, hear_signals
 
 _PORTS = range(20_000, 32_000)
-_READY = 30.0
+_READY = 60.0
 _BEGINNING = re.compile(
     r"^serving on http://\S+ \(documentation: http://\S+/docs\); Ctrl-C ends it$"
     r"|fsync = off"  # so are the databases of tests

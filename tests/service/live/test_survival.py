@@ -30,7 +30,7 @@ ROUNDS = {True: 8, False: 3}  # in the embedded journal, in PostgreSQL; the long
 MIB = 1 << 20
 
 
-def until(holds: Callable[[], object], seconds: float = 10) -> None:
+def until(holds: Callable[[], object], seconds: float = 30) -> None:
     """Wait until something holds."""
     deadline = time.monotonic() + seconds
     while not holds():
@@ -220,8 +220,8 @@ def test_going_down(starting: Start, place: Place, number: int) -> None:
         time.sleep(0.3)
         began = time.monotonic()
         os.kill(service.run.pid, number)
-        assert service.run.wait(10) == 0
-        assert time.monotonic() - began < 5
+        assert service.run.wait(20) == 0
+        assert time.monotonic() - began < 9, "nothing waited in vain"
         assert refusal(silent.rest()) == ("going_down", "$", 1001)
     for thread in threads:
         thread.join()
@@ -259,7 +259,7 @@ def test_going_down_with_requests_that_never_end(starting: Start) -> None:
         time.sleep(0.2)
         began = time.monotonic()
         assert service.stop() == 0
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 8
         assert body.rest().startswith(b"HTTP/1.1 503 ")
         assert b'"code":"going_down"' in body.buffer
         assert half.rest() == b""

@@ -268,6 +268,20 @@ def chart(name: str | None, output: str | None, home: str | None, store: str | N
     click.echo(target)
 
 
+@main.command()
+@click.option(
+    "-o", "--output", metavar="FILE.html", default="report.html", show_default=True, help="Where to write it."
+)
+@_stored
+def report(output: str, home: str | None, store: str | None) -> None:
+    """Write what is published as one page to mail: the views of the dashboard, without a server or a script."""
+    from sojourn.web.dashboard import report as reports
+
+    target = Path(output)
+    reports.write(_open(home, store), target)
+    click.echo(target)
+
+
 @main.group()
 def quarantine() -> None:
     """Records that broke their contract: list or export them."""

@@ -91,10 +91,7 @@ def _shares() -> alt.X:
 
 
 def _referrers(names: list[str]) -> alt.Y:
-    axis = alt.Axis(title=None, labelExpr=r"split(datum.label, '\n')", labelLimit=220, ticks=False, labelLineHeight=13)
-    axis.labelOffset = -6  # a label of two lines hangs from its first
-    axis.labelPadding = 6
-    return alt.Y("name:N", sort=names, axis=axis)
+    return alt.Y("name:N", sort=names, axis=looks.two_lines())
 
 
 def _colours() -> alt.Color:

@@ -64,16 +64,23 @@ def layered(*layers: alt.Chart) -> alt.LayerChart | alt.FacetChart:
     )
 
 
-def bars_with_text(data: str, rows: Rows, counted: str) -> alt.LayerChart | alt.FacetChart:
-    """A bar for each of *rows* (`name`, the number *counted*, `text` beside the bar), from the top down."""
-    most = max(row[counted] for row in rows)
-    axis = alt.Axis(title=None, labelLimit=260, ticks=False, labelPadding=6, labelFontSize=12)
-    base = chart(data).encode(
-        x=alt.X(f"{counted}:Q", scale=alt.Scale(domain=[0, 1.45 * most or 1], nice=False), axis=counts(counted)),
-        y=alt.Y("name:N", sort=None, axis=axis),
+def bars(data: str, rows: Rows, counted: str) -> tuple[alt.LayerChart | alt.FacetChart, Rows]:
+    """A bar for each of *rows* (`name`, the number *counted*, `text` under the name), from the top down; its data."""
+    labelled = [{**row, "label": f"{' '.join(row['name'].split())}\n{row['text']}"} for row in rows]
+    drawn = chart(data).mark_bar(color=NAMED[0], height={"band": 0.7})
+    drawn = drawn.encode(
+        x=alt.X(f"{counted}:Q", scale=alt.Scale(zero=True), axis=counts(counted)),
+        y=alt.Y("label:N", sort=None, axis=two_lines()),
     )
-    bar = base.mark_bar(color=NAMED[0], height={"band": 0.7})
-    return layered(bar, base.mark_text(align="left", dx=5, color=_INK).encode(text="text:N"))
+    return layered(drawn), labelled
+
+
+def two_lines() -> alt.Axis:
+    """An axis of names, each with a line of text under it."""
+    axis = alt.Axis(title=None, labelExpr=r"split(datum.label, '\n')", labelLimit=220, ticks=False, labelLineHeight=13)
+    axis.labelOffset = -6  # a label of two lines hangs from its first
+    axis.labelPadding = 6
+    return axis
 
 
 def marked(name: str) -> list[alt.Chart]:

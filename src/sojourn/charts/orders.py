@@ -8,7 +8,7 @@ import altair as alt
 from sojourn.charts import histograms, looks
 from sojourn.charts.looks import Ask, Rows, Spec
 
-MOST = 12
+MOST = 10
 """Referrers that have a bar."""
 
 _Z = 1.959963984540054  # of a normal distribution 95 % lie within
@@ -68,11 +68,9 @@ def shares(title: str, rows: Rows) -> Spec:
         )
         share = round(row["converted"] / row["sessions"], 5)
         values.append({"name": name, "share": share, "lower": round(lower, 5), "upper": round(upper, 5)})
-    axis = alt.Axis(title=None, labelExpr=r"split(datum.label, '\n')", labelLimit=220, ticks=False, labelLineHeight=13)
-    axis.labelOffset, axis.labelPadding = -6, 6  # a label of two lines hangs from its first
     scale = alt.Scale(domain=[0, max(row["upper"] for row in values)], nice=True)
     shown = alt.Axis(title="sessions with an order", format="%", tickCount=6)
-    base = looks.chart("shares").encode(y=alt.Y("name:N", sort=[row["name"] for row in values], axis=axis))
+    base = looks.chart("shares").encode(y=alt.Y("name:N", sort=[row["name"] for row in values], axis=looks.two_lines()))
     spans = base.mark_rule(strokeWidth=3, color=looks.NAMED[4])
     spans = spans.encode(x=alt.X("lower:Q", scale=scale, axis=shown), x2="upper:Q")
     points = base.mark_point(filled=True, size=90, color=looks.NAMED[0], opacity=1).encode(x="share:Q")

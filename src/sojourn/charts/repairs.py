@@ -27,4 +27,5 @@ def bars(title: str, rows: Rows) -> Spec:
     told = (
         "Intervals of presence by the rule that ended them and by its reason, with their share of all and their hours"
     )
-    return looks.finished(looks.bars_with_text("repairs", values, "intervals"), title, [told], {"repairs": values})
+    drawn, labelled = looks.bars("repairs", values, "intervals")
+    return looks.finished(drawn, title, [told], {"repairs": labelled})

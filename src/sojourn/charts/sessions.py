@@ -8,7 +8,7 @@ import altair as alt
 from sojourn.charts import histograms, looks
 from sojourn.charts.looks import Ask, Rows, Spec
 
-MOST = 12
+MOST = 8
 """Landing pages that have a bar."""
 
 _UNITS = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(days=7)}
@@ -89,11 +89,12 @@ def landing(title: str, ask: Ask, _: Set[str]) -> Spec:
         {"name": row["page"], "sessions": row["sessions"], "text": _outcome(row, has_goal=has_goal)} for row in rows
     ]
     told = f"The {len(rows)} pages that most sessions begin on" if len(rows) > 1 else "The page that sessions begin on"
-    return looks.finished(looks.bars_with_text("pages", values, "sessions"), title, [told], {"pages": values})
+    drawn, labelled = looks.bars("pages", values, "sessions")
+    return looks.finished(drawn, title, [told], {"pages": labelled})
 
 
 def _outcome(row: dict[str, int], *, has_goal: bool) -> str:
-    """`120 (12 % bounced, 30 % with an order)`."""
+    """`120 (12% bounced, 30% with an order)`."""
     share = {"bounced": row["bounced"], "with an order": row["converted"] if has_goal else None}
     parts = [f"{found / row['sessions']:.0%} {name}" for name, found in share.items() if found is not None]
     return f"{row['sessions']:,} ({', '.join(parts)})"

@@ -1,27 +1,209 @@
-"""Every view answers, with data and without."""
+"""Every view answers: with data, with filters, and without any."""
+
+import re
+from html import unescape
 
 import httpx
 import pytest
 
+from tests.service.dashboard.html import check_page, check_picture, elements, values
 from tests.service.serving import serving
 from tests.store.places import Place
 
-VIEWS = ("/", "/sessions", "/live")
+VIEWS = ("/", "/sessions", "/orders", "/activity", "/fleet", "/experiments", "/live", "/quarantine")
+
+FILTERED = (
+    "/sessions?from=2024-03-02&to=2024-03-02",
+    "/sessions?referrer=(direct)",
+    "/sessions?referrer=it%27s.example",
+    "/sessions?referrer=nowhere.example&from=1999-01-01",
+    "/sessions?pipeline=pageviews",
+    "/orders?from=2024-03-03",
+    "/orders?referrer=nowhere.example",
+    "/activity?pipeline=pageviews",
+    "/activity?site=nowhere.example&activity=x",
+    "/activity?from=2030-01-01",
+    "/fleet?fleet=3-9",
+    "/fleet?to=2000-01-01",
+    "/quarantine?reason=bad_time",
+    "/quarantine?pipeline=webshop&reason=invalid_json",
+    "/quarantine?pipeline=nowhere&page=7",
+)
 
 
-@pytest.mark.parametrize("path", VIEWS)
+def text(answer: httpx.Response) -> str:
+    """What a person reads."""
+    return " ".join(unescape(re.sub(r"<[^>]*>", " ", answer.text)).split())
+
+
+@pytest.mark.parametrize("path", VIEWS + FILTERED)
 def test_a_view_is_a_page_that_runs_nothing_of_others(client: httpx.Client, path: str) -> None:
-    """It has a title, and the browser is told to run and load our own things only."""
+    """It is told what to run and load; its pictures are there, and do nothing either."""
     answer = client.get(path)
     assert answer.status_code == 200
-    assert "<h1>" in answer.text
-    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
-    assert "unsafe" not in answer.headers["content-security-policy"]
+    check_page(answer)
+    for address in [*values(answer.text, "img", "src"), *values(answer.text, "source", "srcset")]:
+        if address.startswith("/charts/"):
+            picture = client.get(address)
+            assert picture.status_code == 200
+            assert picture.headers["content-type"] == "image/svg+xml"
+            check_picture(picture.content)
 
 
 @pytest.mark.parametrize("path", VIEWS)
 def test_without_data_a_view_says_what_to_do(fresh: Place, path: str) -> None:
-    """Nothing has run yet."""
+    """Nothing has run yet: the command to begin with stands there."""
     with serving(fresh.open()) as client:
         answer = client.get(path)
     assert answer.status_code == 200
+    check_page(answer)
+    if path not in ("/quarantine", "/live"):
+        assert "sojourn run " in answer.text
+
+
+def test_links_lead_somewhere(client: httpx.Client) -> None:
+    """Every link of every view, but those that load a file, is a page of ours."""
+    seen: set[str] = set()
+    for view in VIEWS:
+        for address in values(client.get(view).text, "a", "href"):
+            if address.startswith("/") and address not in seen:
+                seen.add(address)
+                if len(seen) < 80:
+                    assert client.get(address).status_code == 200, address
+    assert any(address.startswith("/sessions/") for address in seen)
+
+
+def test_orders_are_those_of_the_metric(client: httpx.Client) -> None:
+    """The figure of the webshop: 2 visits, 47.5 minutes; three orders of two buyers."""
+    told = text(client.get("/orders"))
+    assert "Orders 3 2 first orders" in told
+    assert "Visits before an order 2 median; half lie from 1.5 to 2" in told
+    assert "Minutes before the first order 47.5" in told
+    assert "Sessions with an order 50.0" in told
+
+
+def test_filters_choose_orders_not_the_visits_before_them(client: httpx.Client) -> None:
+    """On the third day one order came after two visits, although the first of them was a day earlier."""
+    told = text(client.get("/orders?from=2024-03-03"))
+    assert "Orders 1 0 first orders" in told
+    assert "Visits before an order 2 " in told
+
+
+def test_filters_narrow_tables_and_their_form_keeps_them(client: httpx.Client) -> None:
+    """Two of the six sessions came from there; what was chosen stands in the form and in the pictures' addresses."""
+    answer = client.get("/sessions?referrer=it%27s.example&from=2024-03-03")
+    assert "Sessions 2 " in text(answer)
+    assert ("input", {"type": "date", "name": "from", "value": "2024-03-03"}) in elements(answer.text)
+    assert ("option", {"value": "it's.example", "selected": ""}) in elements(answer.text)
+    assert all(
+        "referrer=it%27s.example" in address for address in values(answer.text, "img", "src") if "charts" in address
+    )
+
+
+def test_a_view_names_what_it_shows(client: httpx.Client) -> None:
+    """The pipeline, the run, and the time of it."""
+    run = client.get("/v1/tables/webshop/sessions").json()["run_id"]
+    told = text(client.get("/sessions"))
+    assert f"Pipeline webshop Run {run}" in told
+
+
+def test_several_pipelines_can_be_chosen(client: httpx.Client) -> None:
+    """Those that publish what the view shows, and no others."""
+    answer = client.get("/sessions")
+    form = answer.text[answer.text.index('name="pipeline"') :].split("</select>")[0]
+    assert re.findall(r"<option[^>]*>(\w+)<", form) == ["webshop", "pageviews"]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "said"),
+    [
+        ("/sessions?from=yesterday", 400, "is no day"),
+        ("/sessions?from=2024-02-30", 400, "is no day"),
+        ("/sessions?from=2024-03-02&to=2024-03-01", 400, "before it begins"),
+        ("/sessions?to=9999-12-31", 400, "is no day"),
+        ("/sessions?referrer=%00", 400, "NUL"),
+        ("/sessions?pipeline=nowhere", 404, "there are webshop, pageviews"),
+        ("/sessions?pipeline=%00", 404, "there are webshop, pageviews"),
+        ("/orders?pipeline=pageviews", 404, "there are webshop"),
+        ("/sessions/nowhere", 404, "no session nowhere"),
+        ("/sessions/%00", 404, "no session"),
+        ("/quarantine?reason=whim", 400, "no such reason"),
+        ("/quarantine?page=x", 400, "a page is a number"),
+        ("/charts/nowhere.svg", 400, "no chart nowhere"),
+        ("/static/nowhere.css", 404, "no file"),
+    ],
+)
+def test_a_mistake_is_told_on_a_page(client: httpx.Client, path: str, status: int, said: str) -> None:
+    """What is wrong, and what there is."""
+    answer = client.get(path)
+    assert answer.status_code == status
+    check_page(answer)
+    assert said in text(answer)
+
+
+def test_a_session_shows_its_events_in_order(client: httpx.Client, published: Place) -> None:
+    """Of the embedded store; with PostgreSQL it says where they are."""
+    row = published.rows("select session_id from webshop.sessions where actor = 'user-1' and session_number = 2")[0]
+    answer = client.get(f"/sessions/{row['session_id']}")
+    check_page(answer)
+    told = text(answer)
+    assert "Session of user-1" in told
+    if published.url is None:
+        assert re.search(r"0 s 09:00:00.000 3 page_view 20.0 min 09:20:00.000 4 placed_order", told)
+    else:
+        assert "Single events are not published" in told
+    assert "(this one)" in told
+
+
+def test_a_session_by_key_shows_its_events(client: httpx.Client, published: Place) -> None:
+    """The source names the session."""
+    row = published.rows("select session_id, events from pageviews.sessions order by events desc, session_id limit 1")[
+        0
+    ]
+    answer = client.get(f"/sessions/{row['session_id']}?pipeline=pageviews")
+    if published.url is None:
+        assert answer.text.count('<td class="wrap">') % row["events"] == 0
+        assert answer.text.count('<td class="wrap">') >= row["events"]
+
+
+def test_quarantined_records_show_why(client: httpx.Client) -> None:
+    """The offending value is marked; bytes that are no UTF-8 are spelled out."""
+    answer = client.get("/quarantine?pipeline=webshop&reason=bad_time")
+    assert "<mark>yesterday</mark>" in answer.text
+    assert "<mark>\\xff</mark>" in client.get("/quarantine?pipeline=webshop&reason=invalid_utf8").text
+
+
+def test_the_quarantine_can_be_taken_away_whole(client: httpx.Client) -> None:
+    """As `sojourn quarantine export` writes it."""
+    answer = client.get("/quarantine.jsonl?pipeline=webshop")
+    assert len(answer.text.splitlines()) == 3
+    assert answer.headers["content-disposition"] == 'attachment; filename="quarantine.jsonl"'
+
+
+def test_pages_of_samples_hold_every_record_once(client: httpx.Client) -> None:
+    """The next page goes on where this one ends."""
+    total = client.get("/v1/quarantine?limit=1000").json()["records"]
+    shown, address = 0, "/quarantine"
+    while address:
+        answer = client.get(address)
+        shown += answer.text.count('<article class="card sample">')
+        address = next((found["href"] for tag, found in elements(answer.text) if found.get("rel") == "next"), "")
+    assert shown == len(total)
+
+
+def test_a_picture_that_has_not_changed_is_not_sent_again(client: httpx.Client) -> None:
+    """Its tag is of the run and of what was chosen."""
+    first = client.get("/charts/session_lengths.svg")
+    again = client.get("/charts/session_lengths.svg", headers={"If-None-Match": first.headers["etag"]})
+    assert again.status_code == 304
+    assert again.headers["content-security-policy"]
+    other = client.get("/charts/session_lengths.svg?theme=dark", headers={"If-None-Match": first.headers["etag"]})
+    assert other.status_code == 200
+    assert other.content != first.content
+
+
+def test_files_of_ours_are_kept_for_good_under_their_own_address(client: httpx.Client) -> None:
+    """The address changes with the content."""
+    sheet = next(values(client.get("/").text, "link", "href"))
+    assert "immutable" in client.get(sheet).headers["cache-control"]
+    assert client.get("/static/style.css").headers["cache-control"] == "no-cache"

@@ -1,7 +1,9 @@
 """Figures: the charts of `sojourn chart` on a page, each with its words and its numbers."""
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from sojourn.charts import CHARTS, Chart, picture
@@ -16,7 +18,7 @@ _pictures = Remembered(64)
 class Figure:
     """A chart on a page: its title, *notes* under it, the query string of its picture, and its numbers as a table.
 
-    *source*: the picture itself as a `data:` address, for a file without a server.
+    *sources*: the pictures themselves, light and dark, as `data:` addresses for a file without a server.
     """
 
     name: str
@@ -26,7 +28,7 @@ class Figure:
     headings: tuple[str, ...]
     rows: Sequence[tuple[Any, ...]]
     is_empty: bool
-    source: str | None = None
+    sources: tuple[str, str] | None = None
 
     @property
     def alternative(self) -> str:
@@ -83,11 +85,16 @@ def svg(asked: Asked, name: str, *, is_dark: bool = False, is_narrow: bool = Fal
     return _pictures.get((*asked.key, name, is_dark, is_narrow), make)
 
 
+@cache
 def warm_up() -> None:
-    """Load what draws, which takes longer than the first page may."""
-    from sojourn.charts import files, looks
+    """Begin to load what draws, as soon as somebody looks at a page: it takes seconds, and memory."""
 
-    files.rendered(looks.empty(""), ".svg", "")
+    def load() -> None:
+        from sojourn.charts import files, looks
+
+        files.rendered(looks.empty(""), ".svg", "")
+
+    threading.Thread(target=load, name="warm-up", daemon=True).start()
 
 
 def _told(value: Any) -> Any:

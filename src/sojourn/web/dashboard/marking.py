@@ -26,8 +26,8 @@ def marked(row: Mapping[str, Any]) -> Marked | None:
     text = raw.decode("utf-8", "backslashreplace")
     start, end = _place(text, row["path"], row["value"]) if row["reason"] != "invalid_utf8" else _escaped(text)
     first = max(0, start - AROUND)
+    end = min(end, start + 2 * AROUND)
     last = min(len(text), end + AROUND if end else 2 * AROUND)
-    end = min(end, start + 2 * AROUND, last)
     return Marked(text[first:start], text[start:end], text[end:last], first, len(text) - last)
 
 

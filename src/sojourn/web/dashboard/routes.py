@@ -1,6 +1,6 @@
 """The dashboard's addresses."""
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import StreamingResponse
 
 from sojourn.charts import CHARTS
@@ -19,7 +19,7 @@ from sojourn.web.tables import pieces
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 router.include_router(signing.router)
-_read = [allowed("read")]
+_read = [allowed("read"), Depends(figures.warm_up)]
 
 
 def _add(view: View) -> None:

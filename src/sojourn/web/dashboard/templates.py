@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
 from sojourn import __version__
 
@@ -66,6 +67,11 @@ def change(number: float | None) -> str:
     return f"{sign}{decimal(abs(number), 2)}"
 
 
+def ours(text: str) -> Markup:
+    """HTML or a style sheet of ours as it is: a file, or a template filled in, where all data is escaped already."""
+    return Markup(text)
+
+
 def clock(microseconds: int) -> str:
     """`09:30:05.250` of an instant in microseconds since 1970, UTC."""
     moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
@@ -102,7 +108,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    filters = (count, decimal, percent, lasting, instant, day, change, clock, probability, plain)
+    filters = (count, decimal, percent, lasting, instant, day, change, clock, probability, plain, ours)
     environment.filters |= {function.__name__: function for function in filters}
     environment.globals["version"] = __version__
     return environment

@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Set
 from itertools import accumulate, count
+from math import ceil, floor
 
 import altair as alt
 
@@ -41,7 +42,7 @@ def picture(title: str, ask: Ask, _: Set[str]) -> Spec:
 
 def histogram(title: str, rows: Rows) -> Spec:
     """Bars of `visits` and `purchases`, rows in the order of visits; the long tail is one bar."""
-    median = _median(rows)
+    median = _quantile(rows, 0.5)
     most = max(MOST, int(2 * median))
     bars: Counter[int] = Counter()
     for row in rows:
@@ -55,7 +56,12 @@ def histogram(title: str, rows: Rows) -> Spec:
         y=alt.Y("purchases:Q", scale=highest, axis=looks.counts("visits with an order")),
         tooltip=["visits:Q", alt.Tooltip("purchases:Q", title="visits with an order", format=",")],
     )
-    data: dict[str, Rows] = {"visits": values, "median": [{"median": median, "text": f"median {median:g}"}]}
+    quartiles = {"p25": _quantile(rows, 0.25), "median": median, "p75": _quantile(rows, 0.75)}
+    data: dict[str, Rows] = {
+        "shape": [{"found": bars.total(), **quartiles}],
+        "visits": values,
+        "median": [{"median": median, "text": f"median {median:g}"}],
+    }
     total = looks.number(bars.total(), "visit")
     told = f"Of {total} with an order: how many since the one with an order before it, itself included"
     return looks.finished(looks.layered(drawn, *looks.marked("median")), title, [told], data)
@@ -74,9 +80,11 @@ def _ticks(last: int, most: int) -> list[int]:
     return [1, *range(max(step, 2), min(last + 1, most), step), *([most + 1] if last > most else [])]
 
 
-def _median(rows: Rows) -> float:
-    """The number in the middle, or halfway between the two there, as `percentile_cont(0.5)` has it."""
+def _quantile(rows: Rows, share: float) -> float:
+    """The value below which the *share* lies, between the two around it in proportion, as `percentile_cont` has it."""
     numbers: list[int] = [row["visits"] for row in rows]
     reached = list(accumulate(row["purchases"] for row in rows))
-    middle = (reached[-1] - 1) // 2, reached[-1] // 2
-    return sum(numbers[bisect_right(reached, at)] for at in middle) / 2
+    place = share * (reached[-1] - 1)
+    low, high = (numbers[bisect_right(reached, at)] for at in (floor(place), ceil(place)))
+    exact: float = low + (high - low) * (place - floor(place))
+    return exact

@@ -3,8 +3,9 @@
 from typing import Any
 
 from sojourn.web.dashboard.asked import Asked, Scope
-from sojourn.web.dashboard.figures import figure
+from sojourn.web.dashboard.figures import figure, specification
 
+_NOBODY = {"found": 0, "p25": None, "median": None, "p75": None}
 SCOPE = Scope("webshop", ("sessions",), column="orders", filters=("referrer",))
 
 
@@ -12,7 +13,14 @@ def content(asked: Asked) -> dict[str, Any]:
     """What the template shows: filters choose orders; the visits before them are counted over all sessions."""
     names = ("visits_before_order", "minutes_before_order", "conversion_by_referrer")
     return {
-        "totals": {**asked.rows("orders_totals")[0], **asked.rows("orders_minutes")[0]},
+        "totals": asked.rows("orders_totals")[0],
+        "visits": _shape(asked, "visits_before_order"),
+        "minutes": _shape(asked, "minutes_before_order"),
         "figures": [figure(asked, name) for name in names],
         "options": {"referrer": asked.rows("referrers")},
     }
+
+
+def _shape(asked: Asked, name: str) -> dict[str, Any]:
+    """How many values a distribution has, and their quartiles, as its chart has worked them out."""
+    return dict(specification(asked, name)["datasets"].get("shape", [_NOBODY])[0])

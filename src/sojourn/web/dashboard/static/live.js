@@ -63,6 +63,7 @@ function listed(sessions) {
   );
   if (focused) body.querySelector(`[data-session="${CSS.escape(focused)}"]`)?.focus();
   document.getElementById("nobody").hidden = sessions.length > 0;
+  document.getElementById("somebody").hidden = sessions.length === 0;
 }
 
 function grown(session) {
@@ -102,7 +103,11 @@ function watched(address, take) {
     put("connection", "");
     take(JSON.parse(event.data));
   };
-  source.onerror = () => put("connection", "The service does not answer; trying again.");
+  source.onerror = () => {
+    const refused = source.readyState === EventSource.CLOSED; // as a session is that has not begun
+    if (!refused || take === said) put("connection", "The service does not answer; trying again.");
+    if (refused) setTimeout(() => watched(address, take), 2000);
+  };
 }
 
 watched("/v1/live", said);

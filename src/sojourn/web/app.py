@@ -28,14 +28,14 @@ def make_app(service: Service, streams: Streams | None = None, origins: Sequence
     )
     app.state.service = service
     handle_errors(app)
+    if service.ingest is not None:  # first: routes are tried in their order, and these are asked most
+        app.include_router(sessions.router)
+        app.include_router(watching.router)
+        app.include_router(health.telemetry)
     app.include_router(health.router)
     app.include_router(published.router)
     app.include_router(dashboard.router)
     app.add_middleware(HeadAsGet)
-    if service.ingest is not None:
-        app.include_router(sessions.router)
-        app.include_router(watching.router)
-        app.include_router(health.telemetry)
     if streams is not None:
         app.router.routes.append(WebSocketRoute("/v1/sessions/{session_id}/stream", endpoint=streams))
     if origins:

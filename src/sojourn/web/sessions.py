@@ -81,7 +81,7 @@ class Page(BaseModel):
     next: str | None
 
 
-def _id(session_id: str) -> str:
+async def _id(session_id: str) -> str:
     if not is_session_id(session_id):
         raise refused("bad_session_id", "a session's id is 1 to 128 of A-Z a-z 0-9 . _ ~ -", "$.path.session_id")
     return session_id

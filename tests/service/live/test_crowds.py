@@ -43,10 +43,12 @@ def test_many_short_connections(starting: Start) -> None:
         for _ in range(number // 4):
             service.get("/v1/sessions/a")
 
-    round_of(700)
+    round_of(500)
     before, files = service.memory(), service.files()
-    round_of(1000)
-    assert service.memory() - before < 5 << 20  # some garbage waits to be collected
+    round_of(800)
+    assert (
+        service.memory() - before < 12 << 20
+    )  # some garbage waits to be collected; a connection that stays takes twice as much
     time.sleep(0.2)
     assert service.files() <= files + 2
     assert service.counts()["sojourn_connections"] == 0

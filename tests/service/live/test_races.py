@@ -12,7 +12,7 @@ from tests.service.live.client import Client, begin, event, numbered
 from tests.service.live.conftest import Start
 from tests.service.live.process import Service
 
-SECONDS = 2.0
+SECONDS = 1.5
 
 
 class Fight:

@@ -20,8 +20,7 @@ def on_page(spec: Spec, *, is_dark: bool = False, is_narrow: bool = False) -> Sp
     shown = {**copy.deepcopy({name: part for name, part in spec.items() if name not in ("datasets", "title")})}
     shown |= {"background": "transparent", "padding": {"left": 6, "right": 8, "top": 6, "bottom": 2}}
     _resize(shown, NARROW if is_narrow else WIDE)
-    if is_narrow:
-        _pile(shown)
+    _pile(shown, 3 if is_narrow else None)
     if is_dark:
         shown = _darkened(shown)
     return {**shown, "datasets": spec["datasets"]}
@@ -34,16 +33,16 @@ def _resize(part: Spec, width: int) -> None:
         panel["height"] = min(panel["height"], HEIGHT)
 
 
-def _pile(part: Any) -> None:
-    """Give legends above a picture more rows."""
+def _pile(part: Any, columns: int | None) -> None:
+    """Give legends above a picture the room that they need: their title on a line of its own, and so many columns."""
     for each in part if isinstance(part, list) else []:
-        _pile(each)
+        _pile(each, columns)
     if isinstance(part, dict):
         if isinstance(part.get("legend"), dict) and part["legend"].get("orient") == "top":
-            part["legend"] |= {"columns": 3, "titleOrient": "top"}
+            part["legend"] |= {"titleOrient": "top"} | ({"columns": columns} if columns else {})
         for name, each in part.items():
             if name != "config":
-                _pile(each)
+                _pile(each, columns)
 
 
 def _darkened(part: Any) -> Any:

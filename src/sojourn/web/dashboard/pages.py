@@ -12,6 +12,7 @@ from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
 
 from sojourn.errors import SojournError, as_ours
+from sojourn.web.access import COOKIE
 from sojourn.web.dashboard import templates
 from sojourn.web.errors import STATUSES, Refused, refused, status_of
 from sojourn.web.service import Service
@@ -70,7 +71,7 @@ def page(request: Request, template: str, status: int = 200, /, **given: Any) ->
         "navigation": NAVIGATION,
         "asset": asset_url,
         "has_live": service.ingest is not None,
-        "is_signed_in": bool(service.access.grants) and "authorization" not in request.headers,
+        "is_signed_in": bool(service.access.grants) and COOKIE in request.cookies,
     }
     text = templates.filled(template, **{**common, **given})
     headers = {"Cache-Control": "private, no-cache", "Vary": "Cookie, Authorization"}

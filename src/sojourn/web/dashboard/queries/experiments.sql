@@ -1,4 +1,6 @@
 select experiment, variant, goal, users, sessions, page_views, goal_users, rate, difference, ratio, ci_low, ci_high,
     p_value, p_adjusted, warnings
 from experiments
-order by experiment, goal, difference nulls first, variant
+-- goals first, then means and medians
+order by experiment, case when goal_users is null then 1 else 0 end, goal, case when difference is null then 0 else 1 end,
+    variant

@@ -139,7 +139,7 @@ async def listing(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Response:
     """Pages of sessions, open and ended, by start and id."""
-    after = (_time(begin, "from") or -(1 << 62), "") if cursor is None else _after(cursor)
+    after = (-_FAR if (start := _time(begin, "from")) is None else start, "") if cursor is None else _after(cursor)
     is_open = None if status is None else status == "open"
     before = _time(end, "to")
     found = await asyncio.to_thread(ingest.journal.sessions, after, before, is_open=is_open, limit=limit + 1)
@@ -346,9 +346,12 @@ def _cursor(session: Session) -> str:
 def _after(cursor: str) -> tuple[int, str]:
     try:
         start, _, session_id = base64.urlsafe_b64decode(cursor.encode()).decode().partition(" ")
-        return int(start[:30]), _id(session_id)
-    except (ValueError, Refused):
+        found = int(start[:20]), session_id
+        if abs(found[0]) > _FAR or not is_session_id(session_id):
+            raise ValueError(cursor)
+    except ValueError:
         raise refused("bad_cursor", "this cursor is none of ours; begin again without", "$.query.cursor") from None
+    return found
 
 
 def _answer(content: bytes, **headers: str) -> Response:

@@ -11,8 +11,6 @@ from tests.browser.watched import Watched
 from tests.service.live.client import Client, begin, event
 from tests.service.live.process import Service
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 SHOWN = {
     "overview": (),
     "sessions": (hostile.SCRIPT, hostile.IMAGE, hostile.ADDRESS, hostile.LONG),

@@ -2,14 +2,10 @@
 
 from pathlib import Path
 
-import pytest
-
 from tests.browser.conftest import Open
 from tests.service.live.client import Client, begin, end, event, numbered
 from tests.service.live.process import serving
 from tests.store.places import Place
-
-pytestmark = pytest.mark.xdist_group("browser")
 
 
 def test_sessions_are_watched(tmp_path: Path, opened: Open) -> None:

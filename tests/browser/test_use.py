@@ -12,8 +12,6 @@ from tests.browser.watched import Watched
 from tests.service.live.process import Service, serving
 from tests.store.places import Place
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 TOKEN = "let-me-read"
 
 _FOCUSED = """() => {

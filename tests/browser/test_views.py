@@ -7,8 +7,6 @@ from tests.browser.conftest import Open
 from tests.browser.watched import THEMES, WIDTHS, Watched
 from tests.service.live.process import Service
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 SHOWN = {
     "overview": "Latest runs",
     "sessions": "Latest sessions",

@@ -5,7 +5,7 @@ alone names code and path. Nothing here waits, stores or knows the time.
 """
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -72,6 +72,14 @@ class _Entry(msgspec.Struct, gc=False):
     session_id: str | None = None
 
 
+class _Event(msgspec.Struct, gc=False):
+    """An event as most are; nothing of it needs another look."""
+
+    type: Literal["EVENT"]
+    timestamp: Annotated[int, msgspec.Meta(ge=0, le=9_999_999_999)]
+    name: str
+
+
 class _Timed(msgspec.Struct, gc=False):
     timestamp: msgspec.Raw
 
@@ -83,6 +91,7 @@ class _Numbered(msgspec.Struct, gc=False, forbid_unknown_fields=True):
 
 
 _ENTRIES = msgspec.json.Decoder(list[_Entry])
+_EVENTS = msgspec.json.Decoder(list[_Event])
 _NUMBERED = msgspec.json.Decoder(_Numbered)
 _RAW_ENTRIES = msgspec.json.Decoder(list[msgspec.Raw])
 _TIMED = msgspec.json.Decoder(_Timed)
@@ -95,7 +104,8 @@ def read(message: bytes | str, session_id: str, *, max_bytes: int, max_entries: 
         data = message.encode() if isinstance(message, str) else message
         if len(data) > max_bytes:
             return Refusal("too_large", "$", f"a message has at most {max_bytes} bytes")
-        str(data, "utf-8")  # the decoder does not look into fields that it skips
+        if isinstance(message, bytes):
+            str(data, "utf-8")  # the decoder does not look into fields that it skips
     except UnicodeError:
         return Refusal("invalid_utf8", "$", "the message is not UTF-8")
     return _fast(data, session_id, max_entries) or _slow(data, session_id, max_entries)
@@ -148,18 +158,27 @@ def _fast(data: bytes, session_id: str, max_entries: int) -> Incoming | None:
             if numbered.session_id not in (None, session_id):
                 return None
             seq, text = numbered.seq, bytes(numbered.events)
-        entries = _ENTRIES.decode(text)
+        kinds = _kinds(text, session_id)
     except _FAILS:
         return None
-    if not 0 < len(entries) <= max_entries:
+    if kinds is None or not 0 < len(kinds) <= max_entries:
         return None
+    if text.count(b"[") + text.count(b"{") - len(kinds) >= MAX_DEPTH - 1 and _is_deep(text):
+        return None
+    return _incoming(seq, text, kinds)
+
+
+def _kinds(text: bytes, session_id: str) -> list[Kind] | None:
+    """What sort each entry is of; None where one needs the exact look, as those do that the decoder refuses."""
+    try:
+        return ["EVENT"] * len(_EVENTS.decode(text))  # as most messages are; a third of the price
+    except _FAILS:
+        entries = _ENTRIES.decode(text)
     for entry in entries:
         whole = entry.name is not None if entry.type == "EVENT" else entry.session_id == session_id
         if not whole or USUAL_TIME.fullmatch(entry.timestamp) is None:
             return None
-    if text.count(b"[") + text.count(b"{") - len(entries) >= MAX_DEPTH - 1 and _is_deep(text):
-        return None
-    return _incoming(seq, text, [entry.type for entry in entries])
+    return [entry.type for entry in entries]
 
 
 def _is_deep(text: bytes) -> bool:

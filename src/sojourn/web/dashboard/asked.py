@@ -45,7 +45,7 @@ class Remembered:
         return found
 
 
-_rows = Remembered(256)
+_rows = Remembered(200)
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,14 @@ from sojourn.charts import CHARTS, Chart, picture
 from sojourn.charts.looks import Spec
 from sojourn.web.dashboard.asked import Asked, Remembered, Scope
 
-_specs = Remembered(128)
+_specs = Remembered(48)
 _pictures = Remembered(64)
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A chart on a page: its title, *notes* under it, the query string of its picture, and its numbers as a table.
+    """A chart on a page: its title, *notes* under it, the query string of its picture, the `pipeline/table`
+    that it reads first, and its numbers.
 
     *sources*: the pictures themselves, light and dark, as `data:` addresses for a file without a server.
     """
@@ -25,6 +26,7 @@ class Figure:
     title: str
     notes: tuple[str, ...]
     address: str
+    table: str
     headings: tuple[str, ...]
     rows: Sequence[tuple[Any, ...]]
     is_empty: bool
@@ -59,6 +61,7 @@ def figure(asked: Asked, name: str) -> Figure:
         title=spec["title"]["text"],
         notes=tuple(spec["title"]["subtitle"]),
         address=address,
+        table=f"{asked.pipeline}/{CHARTS[name].tables[0]}",
         headings=tuple(heading for _, heading in numbers),
         rows=[tuple(_told(row.get(column)) for column, _ in numbers) for row in rows],
         is_empty="nothing" in spec["datasets"],

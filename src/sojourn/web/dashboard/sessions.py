@@ -18,5 +18,5 @@ def content(asked: Asked) -> dict[str, Any]:
         "figures": [figure(asked, name) for name in _FIGURES],
         "differences": asked.rows("referrer_differences") if "referrer_differences" in asked.tables else [],
         "latest": asked.rows("sessions_latest", limit=_LATEST),
-        "options": {"referrer": asked.rows("referrers")},
+        "options": {"referrer": asked.rows("referrers"), "landing": asked.rows("landings")},
     }

@@ -31,6 +31,7 @@ LAYERS = (
     {"reading"},
     {"loading"},
     {"checks"},
+    {"faults"},
     {"pipeline", "ledger"},
     {"json_schema", "times"},
     {"errors", "show", "samples", "signals", "projection", "__init__"},

@@ -7,22 +7,22 @@ import msgspec
 
 from sojourn import json_schema, times
 from sojourn.errors import UsageError
+from sojourn.faults import faults
 from sojourn.pipeline import (
     DERIVED,
     MADE_FROM,
     SOURCES,
     TABLES,
     Field,
-    Fleet,
     Pipeline,
     Sessions,
     Source,
-    Suspect,
     TableSettings,
     parse_size,
 )
 
 _VALUE_TYPES: dict[str, tuple[type, ...]] = {"text": (str,), "integer": (int,), "number": (int, float)}
+_OF_VISITS = ("session_durations_by_referrer", "referrer_differences", "experiment_users")
 _SERVERS = "id, created_at and destroyed_at"
 _STRFTIME = re.compile(r"(?:[^%]|%[YymdHMSf%])+", re.DOTALL)
 
@@ -42,7 +42,8 @@ def checked(pipeline: Pipeline, where: str, folder: Path) -> Pipeline:
         _check_servers(pipeline.source["servers"], pipeline.events, where)
     if "presence" in pipeline.tables:
         _check_presence(pipeline, where)
-    _check_fleet(pipeline.fleet, where)
+    for path, message in faults(pipeline):
+        raise bad(where, path, message)
     _check_sessions(pipeline, where)
     _check_zone(pipeline.bucket_timezone, "$.bucket_timezone", where)
     tables = pipeline.tables or ({"sessions": TableSettings()} if pipeline.sessions else {})
@@ -123,15 +124,6 @@ def _check_servers(servers: Source, events: Source, where: str) -> None:
         raise bad(where, "$.source.servers.fields.id", f"its type is that of the events' server_id: {kind}")
 
 
-def _check_fleet(fleet: Fleet, where: str) -> None:
-    ascending = list(fleet.classes) == sorted(set(fleet.classes))
-    if not fleet.classes or fleet.classes[0] != 1 or not ascending or fleet.classes[-1] > 1 << 53:
-        told = "the least devices of each class, ascending from 1, such as [1, 3, 10, 100, 1000]"
-        raise bad(where, "$.fleet.classes", told)
-    if not 1 <= fleet.window_days <= 3660:
-        raise bad(where, "$.fleet.window_days", "a window has 1 to 3660 days")
-
-
 def _check_field(name: str, field: Field, source: Source, at: str, where: str) -> None:
     if any(name in derived for derived in DERIVED.values()):
         raise bad(where, at, "this name is taken; give the field another")
@@ -182,17 +174,6 @@ def _check_sessions(pipeline: Pipeline, where: str) -> None:
         times.parse_duration(rule.gap)
     except ValueError as error:
         raise bad(where, "$.sessions.gap", str(error)) from error
-    _check_suspect(rule.suspect, where)
-
-
-def _check_suspect(suspect: Suspect, where: str) -> None:
-    for name in ("events", "sessions"):
-        if not 1 <= getattr(suspect, name) <= 1_000_000:
-            raise bad(where, f"$.sessions.suspect.{name}", "a number from 1 to 1000000: more than that are suspect")
-    try:
-        times.parse_duration(suspect.within)
-    except ValueError as error:
-        raise bad(where, "$.sessions.suspect.within", str(error)) from error
 
 
 def _check_markers(pipeline: Pipeline, rule: Sessions, where: str) -> None:
@@ -205,12 +186,12 @@ def _check_markers(pipeline: Pipeline, rule: Sessions, where: str) -> None:
 
 
 def _check_table(pipeline: Pipeline, name: str, settings: TableSettings, where: str) -> None:
-    if name.startswith("session") and pipeline.sessions is None:
+    if (name.startswith("session") or name in _OF_VISITS) and pipeline.sessions is None:
         raise bad(where, f"$.tables.{name}", "needs [sessions], which says how events form sessions")
     if name == "event_counts" and pipeline.events.format != "streams":
         raise bad(where, f"$.tables.{name}", 'counts entries of streams: [source.events] with format = "streams"')
-    if name == "session_durations_by_referrer" and pipeline.sessions and pipeline.sessions.rule == "markers":
-        raise bad(where, f"$.tables.{name}", "needs sessions by gap or by key: those by markers have no referrer")
+    if name in _OF_VISITS and pipeline.sessions and pipeline.sessions.rule == "markers":
+        raise bad(where, f"$.tables.{name}", "needs sessions by gap or by key: those by markers have no referrer and no actor")
     for source in MADE_FROM.get(name, ()):
         if source not in pipeline.tables:
             raise bad(where, f"$.tables.{name}", f"is made from the table {source}; add [tables.{source}]")

@@ -18,6 +18,9 @@ from sojourn.pipeline import Csv, Pipeline
 ORDER: dict[str, tuple[str, ...] | None] = {
     "sessions": ("actor", "session_number", "session_id"),
     "session_durations_by_referrer": ("referrer",),
+    "referrer_differences": None,  # the test of all, then pairs by how many sessions they have
+    "experiment_users": ("experiment", "actor"),
+    "experiments": None,  # the control first, goals as they are declared
     "event_counts": ("session_id", "name"),
     "user_activity": None,  # made in the total order of events, which is more than its columns tell
     "hourly_activity": ("time_bucket", "url_level1", "url_level2", "activity"),

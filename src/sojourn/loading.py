@@ -18,8 +18,10 @@ from sojourn.pipeline import (
     STREAM_FIELDS,
     TABLES,
     Csv,
+    Experiment,
     Field,
     Fleet,
+    Goal,
     Pipeline,
     Sessions,
     Source,
@@ -119,6 +121,10 @@ def _spelled_out(raw: dict[str, Any], where: str) -> dict[str, Any]:
     if "fleet" in raw:
         _known_keys(raw["fleet"], Fleet, "$.fleet", where)
         _of_kind(raw["fleet"], Fleet, "$.fleet", where)
+    for section, kind in (("experiments", Experiment), ("goals", Goal)):
+        for key, value in raw.get(section, {}).items() if isinstance(raw.get(section), dict) else ():
+            _known_keys(value, kind, f"$.{section}.{key}", where)
+            _of_kind(value, kind, f"$.{section}.{key}", where)
     tables = raw.get("tables", {})
     if isinstance(tables, dict):
         for key, value in tables.items():

@@ -15,6 +15,9 @@ FieldType = Literal["text", "integer", "number", "boolean", "time", "labels"]
 TABLES: dict[str, tuple[str, ...]] = {
     "sessions": (),
     "session_durations_by_referrer": (),
+    "referrer_differences": (),
+    "experiment_users": ("actor", "experiments"),
+    "experiments": (),
     "event_counts": (),
     "user_activity": ("actor", "name", "url"),
     "hourly_activity": ("url",),
@@ -31,6 +34,9 @@ TABLES: dict[str, tuple[str, ...]] = {
 
 MADE_FROM = {
     "session_durations_by_referrer": ("sessions",),
+    "referrer_differences": ("sessions",),
+    "experiment_users": ("sessions",),
+    "experiments": ("experiment_users",),
     "fleet_daily": ("presence",),
     "fleet_rolling_28d": ("presence",),
     "fleet_projection": ("fleet_daily", "fleet_rolling_28d"),
@@ -128,6 +134,33 @@ class Sessions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     suspect: Suspect = Suspect()
 
 
+MULTIPLE = "multiple"
+"""The variant of users who saw several."""
+
+
+class Experiment(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Labels that are the *variants* of one experiment; *shares* say how users should be split between them."""
+
+    variants: tuple[str, ...]
+    control: str | None = None
+    shares: tuple[float, ...] = ()
+
+
+class Goal(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a user reaches, by one of these: a view of a *page* (`*` stands for any text), an *event* of that name,
+    so many *sessions*, so many page views in the first session.
+    """
+
+    page: str | None = None
+    event: str | None = None
+    sessions: int | None = None
+    first_session_page_views: int | None = None
+
+
+DEFAULT_GOALS = {"second_page_view": Goal(first_session_page_views=2), "more_than_one_session": Goal(sessions=2)}
+"""The goals of a pipeline that states none."""
+
+
 class Csv(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How one table is written as CSV: the text of a null, and a strftime pattern for instants."""
 
@@ -164,6 +197,8 @@ class Pipeline(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     source: dict[str, Source]
     sessions: Sessions | None = None
     bucket_timezone: str = "UTC"
+    experiments: dict[str, Experiment] = {}
+    goals: dict[str, Goal] = {}
     fleet: Fleet = Fleet()
     tables: dict[str, TableSettings] = {}
 
@@ -171,6 +206,11 @@ class Pipeline(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     def events(self) -> Source:
         """The source of events."""
         return self.source["events"]
+
+    @property
+    def counted_goals(self) -> dict[str, Goal]:
+        """The goals of experiments, by name."""
+        return self.goals or DEFAULT_GOALS
 
     def fingerprint(self) -> dict[str, Any]:
         """What decides how records are read, and thus what landed events hold."""

@@ -4,7 +4,16 @@ from typing import Any
 import pytest
 
 from sojourn import charts
-from tests.charts.publishing import TRANSITIONS, devices, hourly, publish, published, sessions, user_activity
+from tests.charts.publishing import (
+    TRANSITIONS,
+    devices,
+    experiments,
+    hourly,
+    publish,
+    published,
+    sessions,
+    user_activity,
+)
 
 
 @pytest.fixture(scope="session")
@@ -14,7 +23,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = published(folder, "devices", devices(60))
     activity = {"hourly_activity": hourly(50), "user_activity": user_activity(50), "transitions": TRANSITIONS}
     publish(store, "activity", activity)
-    publish(store, "pageviews", {"hourly_activity": hourly(50, 1)})
+    publish(store, "pageviews", {"hourly_activity": hourly(50, 1), "experiments": experiments(6)})
     publish(store, "webshop", {"sessions": sessions(500)})
     return folder
 

@@ -88,6 +88,19 @@ def sessions(count: int, referrers: int = 3) -> str:
         from range({count}) sessions (n)"""
 
 
+def experiments(goals: int) -> str:
+    """Rows of `experiments`, the columns that charts read: a control, a variant, and a mean beside the goals."""
+    return f"""
+        select 'default' as experiment, variant, 'goal_' || n as goal, 400::bigint as users,
+            case when n > 0 then (20 * n)::bigint end as goal_users, n / 20 as rate,
+            case when variant = 'b' then n / 50 - 0.05 end as difference,
+            case when variant = 'b' then n / 50 - 0.12 end as ci_low,
+            case when variant = 'b' then n / 50 + 0.03 end as ci_high,
+            case when variant = 'b' then 0.2::double end as p_adjusted,
+            case when n % 2 = 0 then '3 of the 900 sessions are suspect' end as warnings
+        from range({goals}) goals (n), (values ('a'), ('b')) variants (variant)"""
+
+
 TRANSITIONS = """
     select '/' || least(n % 13, n % 5) as from_page, '/' || n % 13 as to_page, 'a' || n % 2 as activity,
         (1 + n)::bigint as transitions, 1::bigint as users

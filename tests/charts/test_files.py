@@ -13,6 +13,7 @@ from tests import postgres
 from tests.charts.publishing import (
     TRANSITIONS,
     devices,
+    experiments,
     hourly,
     projection,
     publish,
@@ -145,7 +146,7 @@ def test_both_stores_give_the_same_charts(tmp_path):
     tables = {
         "devices": devices(60, fleet_projection=projection("2024-03-02")),
         "activity": {"hourly_activity": hourly(50, 10), "user_activity": user_activity(50), "transitions": TRANSITIONS},
-        "pageviews": {"hourly_activity": hourly(9000, 2)},
+        "pageviews": {"hourly_activity": hourly(9000, 2), "experiments": experiments(6)},
         "webshop": {"sessions": sessions(2000, 12)},
     }
     with postgres.running() as server:

@@ -7,7 +7,17 @@ import pytest
 from sojourn import charts, metrics
 from sojourn.charts import visits
 from sojourn.store.embedded import Embedded
-from tests.charts.publishing import REPAIRS, TRANSITIONS, hourly, publish, published, rows, sessions, user_activity
+from tests.charts.publishing import (
+    REPAIRS,
+    TRANSITIONS,
+    experiments,
+    hourly,
+    publish,
+    published,
+    rows,
+    sessions,
+    user_activity,
+)
 
 
 def test_events_add_up_and_users_are_distinct(home):
@@ -139,6 +149,7 @@ def test_no_data_is_a_picture_that_says_so(name, tmp_path):
         "user_activity": user_activity(1),
         "sessions": sessions(1),
         "transitions": TRANSITIONS,
+        "experiments": experiments(1),
     }
     full["fleet_rolling_28d"] = full["fleet_daily"]
     tables = {table: f"from ({query}) limit 0" for table, query in full.items()}

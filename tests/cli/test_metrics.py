@@ -17,7 +17,8 @@ def test_without_a_name_the_metrics_are_listed(home: Home) -> None:
     listed = home.call("metrics", "--json").json
     assert {row["metric"]: row["pipeline"] for row in listed} == {
         **dict.fromkeys(("churn", "fleet", "fleet_projection", "uptime"), "devices"),
-        **dict.fromkeys(("orders", "session_durations", "time_to_order"), "webshop"),
+        **dict.fromkeys(("orders", "referrer_differences", "session_durations", "time_to_order"), "webshop"),
+        "experiments": "pageviews",
     }
     assert [row["metric"] for row in listed] == sorted(row["metric"] for row in listed)
     assert all(row["title"] for row in listed)

@@ -147,7 +147,7 @@ def test_json_is_one_object_of_exactly_this_shape(home: Home) -> None:
     assert list(report["ledger"].items()) == list(counts.items())
     (entry,) = report["files"]
     assert {key: entry[key] for key in counts} == counts
-    assert report["tables"] == {"sessions": 1, "session_durations_by_referrer": 1}
+    assert report["tables"] == {"sessions": 1, "session_durations_by_referrer": 1, "referrer_differences": 1}
 
 
 def test_without_json_the_ledger_and_the_tables_are_shown(home: Home) -> None:
@@ -165,7 +165,8 @@ def test_out_writes_every_table_with_manifest_and_quarantine(home: Home) -> None
     """The manifest has rows, bytes and SHA-256 of each table's file."""
     out = home.folder / "deep" / "out"
     report = home.run("webshop", lines(ONE, "broken", shop(9, "12:00:00")), "--out", out)
-    names = {"sessions.csv", "session_durations_by_referrer.csv", "quarantine.jsonl", "manifest.json"}
+    tables = {"sessions.csv", "session_durations_by_referrer.csv", "referrer_differences.csv"}
+    names = {*tables, "quarantine.jsonl", "manifest.json"}
     assert {path.name for path in out.iterdir()} == names
     manifest = json.loads((out / "manifest.json").read_bytes())
     assert (manifest["pipeline"], manifest["run_id"]) == ("webshop", report["run_id"])
@@ -196,9 +197,14 @@ def test_files_of_an_earlier_export_are_replaced_also_when_every_source_was_read
     assert {path.name for path in out.iterdir()} == expected | {
         "sessions.parquet",
         "session_durations_by_referrer.parquet",
+        "referrer_differences.parquet",
     }
     report = home.run("webshop", content, "--out", out)
-    assert {path.name for path in out.iterdir()} == expected | {"sessions.csv", "session_durations_by_referrer.csv"}
+    assert {path.name for path in out.iterdir()} == expected | {
+        "sessions.csv",
+        "session_durations_by_referrer.csv",
+        "referrer_differences.csv",
+    }
     assert json.loads((out / "manifest.json").read_bytes())["run_id"] == report["run_id"]
     kept = [json.loads(line) for line in (out / "quarantine.jsonl").read_text().splitlines()]
     assert [(row["pipeline"], row["line"]) for row in kept] == [("webshop", 2)]
@@ -273,7 +279,7 @@ def test_max_quarantined_is_the_most_that_is_allowed(home: Home, limit: str, bad
 def test_without_a_limit_any_number_may_be_quarantined(home: Home) -> None:
     """A file of only bad lines is a run that is done, with empty tables."""
     report = home.run("webshop", lines(*["broken"] * 50))
-    assert (report["status"], report["tables"]) == ("done", {"sessions": 0, "session_durations_by_referrer": 0})
+    assert (report["status"], report["tables"]) == ("done", dict.fromkeys(report["tables"], 0))
 
 
 def test_too_many_quarantined_still_prints_the_ledger(home: Home) -> None:

@@ -148,7 +148,8 @@ def test_charts_are_drawn_with_a_run(home: Home, monkeypatch: pytest.MonkeyPatch
     assert "chart: fleet_daily.png" in told.out
     view = json.dumps({"sessionId": "s", "timestamp": "2024-05-01 10:00:00", "url": "/a"})
     views = home.call("run", "pageviews", home.path("x.jsonl", lines(view)), "--chart", "--json").json
-    assert views["charts"] == ["hourly_activity.png", "session_durations.png"]
+    of_sessions = ["session_durations", "sessions_over_time", "session_lengths", "landing_pages"]
+    assert views["charts"] == [f"{name}.png" for name in ("hourly_activity", *of_sessions, "experiments")]
 
 
 @pytest.mark.parametrize("years", [("9990", "9999"), ("0001", "0010")])

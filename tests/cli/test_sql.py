@@ -181,6 +181,7 @@ def test_tables_lists_what_is_published(home: Home) -> None:
     assert home.call("tables", "--json").json == [
         {"pipeline": "webshop", "table": "sessions", "rows": 2, "run_id": report["run_id"]},
         {"pipeline": "webshop", "table": "session_durations_by_referrer", "rows": 1, "run_id": report["run_id"]},
+        {"pipeline": "webshop", "table": "referrer_differences", "rows": 1, "run_id": report["run_id"]},
     ]
     assert "session_durations_by_referrer" in home.call("tables").out
 

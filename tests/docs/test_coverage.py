@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from sojourn import cli, loading, metrics, pipeline, samples
 from sojourn.ledger import REASONS
-from sojourn.pipeline import Csv, Field, Fleet, Pipeline, Sessions, Source, Suspect, TableSettings
+from sojourn.pipeline import Csv, Experiment, Field, Fleet, Goal, Pipeline, Sessions, Source, Suspect, TableSettings
 from tests.command import sojourn
 from tests.docs import pages
 
@@ -29,11 +29,13 @@ SECTIONS = {
     Field: "`[source.events.fields]`",
     Sessions: "`[sessions]`",
     Suspect: "`[sessions.suspect]`",
+    Experiment: "`[experiments.NAME]`",
+    Goal: "`[goals]`",
     Fleet: "`[fleet]`",
     TableSettings: "`[tables.NAME]`",
     Csv: "`[tables.NAME]`",
 }
-RULES = {1: 6, 2: 5, 3: 4, 4: 6, 5: 4, 6: 5, 7: 7, 8: 7, 10: 2}
+RULES = {1: 6, 2: 5, 3: 4, 4: 6, 5: 4, 6: 5, 7: 7, 8: 7, 9: 3, 10: 2}
 
 
 @pytest.fixture(scope="module")

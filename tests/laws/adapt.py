@@ -7,6 +7,8 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from sojourn.pipeline import parse_size
 from sojourn.times import parse_duration
 from tests import reference
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from sojourn.pipeline import Pipeline, Source, Suspect
+    from sojourn.pipeline import Goal, Pipeline, Source, Suspect
     from sojourn.reading.block import Block
 
 Table = list[dict[str, Any]]
@@ -52,7 +54,14 @@ def pipeline_of(pipeline: Pipeline) -> reference.Pipeline:
         own_hosts=rule.own_hosts if rule is not None else (),
         bucket_timezone=pipeline.bucket_timezone,
         **({"suspect": _suspect(rule.suspect)} if rule is not None else {}),
+        experiments={name: (known.variants, known.control) for name, known in pipeline.experiments.items()},
+        goals={name: _goal(known) for name, known in pipeline.counted_goals.items()},
     )
+
+
+def _goal(given: Goal) -> tuple[str, str | int]:
+    (said,) = [(name, value) for name, value in msgspec.structs.asdict(given).items() if value is not None]
+    return said
 
 
 def _suspect(given: Suspect) -> tuple[int, int, int]:

@@ -112,6 +112,23 @@ TEXTS = {
         rule = "key"
         goal = "order+(1)"
         suspect = { events = 2, sessions = 1, within = "15m" }
+        [experiments.one]
+        variants = ["a", "b"]
+        control  = "b"
+        shares   = [1, 2.5]
+        [experiments.two]
+        variants = ["c", "1", "0", "nobody"]
+        [goals.ordered]
+        event = "order+(1)"
+        [goals.looked]
+        page = "/*b*"
+        [goals.back]
+        sessions = 3
+        [goals.viewed]
+        first_session_page_views = 1
+        [tables.experiment_users]
+        [tables.experiments]
+        [tables.referrer_differences]
         [tables.pages]
         [tables.sessions]
         [tables.session_durations_by_referrer]

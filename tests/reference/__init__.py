@@ -4,6 +4,7 @@ It shares no code with the engine and is the oracle of its property tests. Each 
 as plainly as its text reads; where the two disagree, look at the semantics first.
 """
 
+from tests.reference.experiments import experiment_users, experiments, referrer_differences
 from tests.reference.ledger import Ledger, Outcome, Quarantined, Run, process
 from tests.reference.pipelines import ACTIVITY, PAGEVIEWS, WEBSHOP, Pipeline, in_order, order_of
 from tests.reference.presence import (
@@ -74,6 +75,8 @@ __all__ = [
     "classes_on",
     "conflicting",
     "device_uptime",
+    "experiment_users",
+    "experiments",
     "fleet",
     "groups_by_gap",
     "groups_by_key",
@@ -96,6 +99,7 @@ __all__ = [
     "process",
     "quantile",
     "read_lines",
+    "referrer_differences",
     "repairs",
     "session_durations_by_referrer",
     "sessions_by_gap",

@@ -5,7 +5,7 @@ Fields with a meaning bear these names: event_id, name, occurred_at, actor, sess
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tests.reference.records import Contract, Field
@@ -14,11 +14,18 @@ if TYPE_CHECKING:
     from tests.reference.records import Event, Value
 
 MINUTE = 60_000_000
+GOALS: dict[str, tuple[str, str | int]] = {
+    "second_page_view": ("first_session_page_views", 2),
+    "more_than_one_session": ("sessions", 2),
+}
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """*dedupe*: id, record or off. *gap* in microseconds, *suspect* in events, sessions and microseconds."""
+    """*dedupe*: id, record or off. *gap* in microseconds, *suspect* in events, sessions and microseconds.
+
+    *experiments*: variants and control by name. *goals*: by name what is reached, as the pipeline's TOML says it.
+    """
 
     name: str
     contract: Contract
@@ -29,6 +36,8 @@ class Pipeline:
     own_hosts: tuple[str, ...] = ()
     bucket_timezone: str = "UTC"
     suspect: tuple[int, int, int] = (100, 10, 10_000_000)
+    experiments: dict[str, tuple[tuple[str, ...], str | None]] = field(default_factory=dict)
+    goals: dict[str, tuple[str, str | int]] = field(default_factory=lambda: dict(GOALS))
 
     def has_field(self, name: str) -> bool:
         return any(field.name == name for field in self.contract.fields)

@@ -50,6 +50,9 @@ def test_10_2_each_pipeline_publishes_into_a_schema_of_its_own_name(home: Home) 
     assert listed == {
         ("webshop", "sessions"),
         ("webshop", "session_durations_by_referrer"),
+        ("webshop", "referrer_differences"),
+        ("pageviews", "experiment_users"),
+        ("pageviews", "experiments"),
         ("pageviews", "sessions"),
         ("pageviews", "pages"),
         ("pageviews", "hourly_activity"),

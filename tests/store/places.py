@@ -84,7 +84,8 @@ class Place:
         folder.mkdir(exist_ok=True)
         with store.reading(pipeline) as reading:
             for name in names:
-                rows = reading.table(pipeline, name, export.ORDER[name])
+                columns = reading.query(f"select * from {name} limit 0").read_all().column_names
+                rows = reading.table(pipeline, name, export.order(name, columns))
                 export.write_reader(rows, folder / f"{name}.csv", Csv())
         return {f"{name}.csv": (folder / f"{name}.csv").read_bytes() for name in names}
 

@@ -172,7 +172,8 @@ def test_files_of_a_run_appear_with_its_tables(place: Place, files: list[Path], 
     place.run("webshop", files[0], "--out", out)
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     assert set(before) == {
-        "sessions.csv", "session_durations_by_referrer.csv", "quarantine.jsonl", "manifest.json"
+        "sessions.csv", "session_durations_by_referrer.csv", "referrer_differences.csv",
+        "quarantine.jsonl", "manifest.json",
     }  # fmt: skip
     assert place.call("run", "webshop", files[1], "--out", out, "--max-quarantined", "0").status == 3
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before

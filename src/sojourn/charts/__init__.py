@@ -149,6 +149,20 @@ CHARTS = {
             data="steps",
             numbers=(("from_page", "from"), ("to_page", "to"), ("transitions", "steps"), ("share", "of the steps out")),
         ),
+        Chart(
+            "experiments",
+            "Experiments: differences from the control",
+            "pageviews",
+            ("experiments",),
+            data="differences",
+            numbers=(
+                ("name", "goal and variant"),
+                ("difference", "difference"),
+                ("lower", "from"),
+                ("upper", "to"),
+                ("warnings", "warnings"),
+            ),
+        ),
     )
 }
 """Every chart by name."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Set
 
-from sojourn.charts import activity, durations, fleet, orders, repairs, sessions, transitions, visits
+from sojourn.charts import activity, durations, experiments, fleet, orders, repairs, sessions, transitions, visits
 from sojourn.charts.looks import Ask, Spec
 
 Picture = Callable[[str, Ask, Set[str]], Spec]
@@ -21,4 +21,5 @@ PICTURES: dict[str, Picture] = {
     "session_lengths": sessions.lengths,
     "landing_pages": sessions.landing,
     "transitions": transitions.picture,
+    "experiments": experiments.picture,
 }

@@ -10,6 +10,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from sojourn.engines.apart import MADE
 from sojourn.engines.plans import plan
 from sojourn.engines.waiting import waited_for
 from sojourn.errors import SojournError, UsageError, disk_full
@@ -25,6 +26,7 @@ _INSTANTS = {
     "event_counts": ("first_at", "last_at"),
     "user_activity": ("time_stamp",),
     "presence": ("started_at", "ended_at"),
+    "experiment_users": ("first_seen",),
 }
 _DAYS = {"fleet_daily": "day", "fleet_rolling_28d": "day"}
 _NOTES = {"_unknown_servers": "unknown_server", "_refused": "refused"}
@@ -157,8 +159,9 @@ def _built(connection: Connection, steps: dict[str, str], pipeline: Pipeline, pa
             connection.execute(f"create temp table {name} as {sql}")
         else:
             rows[name] = _create(connection, name, sql)
-    if "fleet_projection" in pipeline.tables:
-        rows["fleet_projection"] = _project(connection, pipeline)
+    for name in pipeline.tables:
+        if name in MADE:
+            rows[name] = _make(connection, name, pipeline)
     events = _number(connection, "select count(*) from events")
     kept = _number(connection, _of_others(passing, pipeline)) if passing else events
     return Built(events, kept, {name: rows[name] for name in pipeline.tables}, duplicates, notes)
@@ -171,15 +174,12 @@ def _of_others(passing: list[int | None], pipeline: Pipeline) -> str:
     return f"select count(*) from (select distinct {keys} from parts_events where _part not in ({numbers}))"
 
 
-def _project(connection: Connection, pipeline: Pipeline) -> int:
-    """Make the table of fleets to come, which a library works out from those that were."""
-    from sojourn.projection import project
-
-    daily, rolling = (connection.sql(f"from {name}").to_arrow_table() for name in _DAYS)
-    connection.register("projected", project(daily, rolling, pipeline.fleet.window_days))
-    connection.execute("create table fleet_projection as from projected")
-    connection.unregister("projected")
-    return _number(connection, "select count(*) from fleet_projection")
+def _make(connection: Connection, name: str, pipeline: Pipeline) -> int:
+    """Make a table that a library works out."""
+    connection.register("made", MADE[name](lambda sql: connection.sql(sql).to_arrow_table(), pipeline))
+    connection.execute(f"create table {name} as from made")
+    connection.unregister("made")
+    return _number(connection, f"select count(*) from {name}")
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import ibis
 import ibis.expr.types as ir
 
 from sojourn.pipeline import Pipeline, Source
-from sojourn.tables import activity, fleet, pages, presence, sessions, streams
+from sojourn.tables import activity, experiments, fleet, pages, presence, referrers, sessions, streams
 from sojourn.tables import events as event_tables
 
 _TYPES = {
@@ -50,6 +50,11 @@ def compile_plan(pipeline: Pipeline, dialect: str = "duckdb") -> dict[str, str]:
             steps[name] = streams.event_counts(events)
         elif name == "session_durations_by_referrer":
             steps[name] = sessions.session_durations_by_referrer(_made("sessions", steps))
+        elif name == "referrer_differences":
+            steps["_referrer_ranks"] = referrers.ranks(_made("sessions", steps))
+            steps["_referrer_ties"] = referrers.ties(_made("sessions", steps))
+        elif name == "experiment_users":
+            steps |= _experiments(events, _made("sessions", steps), pipeline)
         elif name in _OF_EVENTS:
             steps[name] = _OF_EVENTS[name](events, pipeline)
     return {name: str(ibis.to_sql(table, dialect=dialect)) for name, table in steps.items()}
@@ -72,6 +77,16 @@ def _streams(entries: ir.Table, pipeline: Pipeline) -> dict[str, ir.Table]:
     steps = {"_judged": streams.judged(entries)}
     parts, repeated = _parts(pipeline)
     steps["_refused"] = streams.refused(parts, repeated, _made("_judged", steps), pipeline)
+    return steps
+
+
+def _experiments(events: ir.Table, made: ir.Table, pipeline: Pipeline) -> dict[str, ir.Table]:
+    """From events and sessions to the users of experiments, and to what their statistics are made from."""
+    steps = {"_experiment_users": experiments.users(events, made, pipeline)}
+    known = _made("_experiment_users", steps)
+    steps["experiment_users"] = experiments.experiment_users(known, pipeline)
+    steps["_experiment_sums"] = experiments.sums(known, pipeline)
+    steps["_experiment_spread"] = experiments.spread(known)
     return steps
 
 

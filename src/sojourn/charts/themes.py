@@ -20,6 +20,8 @@ def on_page(spec: Spec, *, is_dark: bool = False, is_narrow: bool = False) -> Sp
     shown = {**copy.deepcopy({name: part for name, part in spec.items() if name not in ("datasets", "title")})}
     shown |= {"background": "transparent", "padding": {"left": 6, "right": 8, "top": 6, "bottom": 2}}
     _resize(shown, NARROW if is_narrow else WIDE)
+    if is_narrow:
+        _squeeze(shown)
     _pile(shown, 3 if is_narrow else None)
     if is_dark:
         shown = _darkened(shown)
@@ -31,6 +33,22 @@ def _resize(part: Spec, width: int) -> None:
     for panel in part.get("vconcat", [part]):
         panel["width"] -= looks.WIDTH - width
         panel["height"] = min(panel["height"], HEIGHT)
+
+
+def _squeeze(part: Any) -> None:
+    """Leave a narrow picture its room: legends beside it go above it, and words along both axes are cut."""
+    for each in part if isinstance(part, list) else []:
+        _squeeze(each)
+    if isinstance(part, dict):
+        legend, encoding = part.get("legend"), part.get("encoding", {})
+        if isinstance(legend, dict) and legend.get("orient") == "right":
+            legend |= {"orient": "top", "direction": "horizontal", "gradientLength": 200}
+        if "labelAngle" in encoding.get("x", {}).get("axis", {}):
+            encoding["x"]["axis"] |= {"labelAngle": -60, "labelLimit": 90}
+            encoding["y"]["axis"]["labelLimit"] = 120
+        for name, each in part.items():
+            if name != "config":
+                _squeeze(each)
 
 
 def _pile(part: Any, columns: int | None) -> None:

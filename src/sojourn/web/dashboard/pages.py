@@ -91,6 +91,7 @@ def faulty(request: Request, error: Exception) -> Response:
         code, said, status = ours.code, ours.message, status_of(ours)
     if code == "bad_token":
         is_elsewhere = request.headers.get("sec-fetch-site") == "cross-site"
+        said = said if COOKIE in request.cookies or "authorization" in request.headers else ""  # the form says it
         given = {"title": "Sign in", "said": said, "to": _here(request), "is_elsewhere": is_elsewhere}
         return page(request, "sign_in.html", 401, **given)
     return page(request, "fault.html", status, title="That did not work", code=code, said=said)

@@ -130,6 +130,7 @@ def test_several_pipelines_can_be_chosen(client: httpx.Client) -> None:
         ("/quarantine?reason=whim", 400, "no such reason"),
         ("/quarantine?page=x", 400, "a page is a number"),
         ("/charts/nowhere.svg", 400, "no chart nowhere"),
+        ("/charts/sessions_over_time.svg?pipeline=live", 404, "there are webshop, pageviews"),
         ("/static/nowhere.css", 404, "no file"),
     ],
 )

@@ -77,10 +77,9 @@ class Asked:
     chosen: Chosen = field(default_factory=Chosen)
     where: Mapping[str, str] = field(default_factory=dict)
 
-    @property
-    def key(self) -> tuple[object, ...]:
-        """What decides every answer to it."""
-        return (self.store.home, self.store.address, self.pipeline, self.run_id, tuple(sorted(self.where.items())))
+    def key(self, where: Mapping[str, str]) -> tuple[object, ...]:
+        """What decides an answer that rests on the rows *where* says."""
+        return (self.store.home, self.store.address, self.pipeline, self.run_id, tuple(sorted(where.items())))
 
     def rows(self, name: str, /, **values: object) -> Rows:
         """The rows of the query *name*, with *values* in its places (SQL, so quote what people write)."""
@@ -92,7 +91,7 @@ class Asked:
     def answer(self, sql: str) -> Rows:
         """The rows of *sql*, over what was chosen."""
         narrow = narrowed(sql, self.pipeline, sorted(self.tables), self.where)
-        return _rows.get((self.key, narrow), lambda: self.reading.query(narrow).read_all().to_pylist())
+        return _rows.get((*self.key(self.where), narrow), lambda: self.reading.query(narrow).read_all().to_pylist())
 
 
 @contextmanager

@@ -45,7 +45,7 @@ def scope(chart: Chart) -> Scope:
         chart.pipeline,
         chart.tables,
         chart.helpful,
-        "orders" if chart.needs_goal else None,
+        "orders" if chart.needs_goal else "bounced" if chart.tables[0] == "sessions" else None,
         filters.get(chart.tables[0], ("fleet",)),
     )
 
@@ -72,8 +72,12 @@ def specification(asked: Asked, name: str) -> Spec:
     """The specification of the chart *name*."""
     chart = CHARTS[name]
     tables = asked.tables.intersection({*chart.tables, *chart.helpful})
-    make = lambda: picture(chart, asked.reading, asked.pipeline, tables, asked.where)  # noqa: E731 - made when unknown
-    return _specs.get((*asked.key, name), make)
+    where = {table: condition for table, condition in asked.where.items() if table in tables}
+
+    def make() -> Spec:
+        return picture(chart, asked.reading, asked.pipeline, tables, where)
+
+    return _specs.get((*asked.key(where), name), make)
 
 
 def svg(asked: Asked, name: str, *, is_dark: bool = False, is_narrow: bool = False) -> bytes:
@@ -85,7 +89,7 @@ def svg(asked: Asked, name: str, *, is_dark: bool = False, is_narrow: bool = Fal
 
         return files.rendered(themes.on_page(spec, is_dark=is_dark, is_narrow=is_narrow), ".svg", "")
 
-    return _pictures.get((*asked.key, name, is_dark, is_narrow), make)
+    return _pictures.get((*asked.key(asked.where), name, is_dark, is_narrow), make)
 
 
 @cache

@@ -1,5 +1,6 @@
 """One session: what is known of it, its events in order, and its actor's sessions around it."""
 
+from datetime import UTC
 from typing import Any
 
 from sojourn.charts.looks import Rows
@@ -57,7 +58,8 @@ def _condition(pipeline: str, session: dict[str, Any], columns: list[str]) -> st
         return f"md5({quote(f'{pipeline}|')} || session_key) = {quote(session['session_id'])}"
     if "actor" not in columns or session["actor"] is None:
         return None
-    first, last = (round(session[name].timestamp() * 1_000_000) for name in ("started_at", "ended_at"))
+    instants = (session[name].replace(tzinfo=UTC) for name in ("started_at", "ended_at"))
+    first, last = (round(instant.timestamp() * 1_000_000) for instant in instants)
     return f"cast(actor as varchar) = {quote(session['actor'])} and occurred_at between {first} and {last}"
 
 

@@ -104,6 +104,7 @@ def next_steps(folder: Path) -> list[tuple[str, str]]:
             f'{sojourn} sql {home} "select * from webshop.sessions order by orders desc, session_id limit 2"',
         ),
         ("a chart, as PNG, SVG or a page", f"{sojourn} chart repairs {home} -o {folder / 'repairs.svg'}"),
+        ("everything on one page, to mail", f"{sojourn} report {home} -o {folder / 'report.html'}"),
         ("the tables as CSV files", f"{sojourn} export activity {home} --out {folder / 'tables'}"),
         (
             "a pipeline for a file of your own (here: one of the samples)",

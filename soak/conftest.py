@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser.conftest import browser, chromium, opened
 from tests.store.conftest import expected, files, nothing_stays_behind, server
 
-__all__ = ["expected", "files", "nothing_stays_behind", "server"]
+__all__ = ["browser", "chromium", "expected", "files", "nothing_stays_behind", "opened", "server"]
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 _HEAD = "# Long runs\n\nWritten by `make soak`, a line for each run and the day of it.\n\n"

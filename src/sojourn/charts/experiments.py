@@ -28,7 +28,7 @@ def differences(title: str, rows: Rows) -> Spec:
     values = [_value(row) for row in rows]
     base = looks.chart("differences").encode(y=_names([value["name"] for value in values]))
     reach = max(abs(value[name]) for value in values for name in ("lower", "upper"))
-    axis = alt.Axis(title="difference from the control, in percentage points", format="+%", tickCount=7)
+    axis = alt.Axis(title="difference in percentage points", format="+%", tickCount=7)
     scale = alt.Scale(domain=[-reach or -1, reach or 1], nice=True)
     zero = looks.chart("zero").mark_rule(strokeDash=[4, 3], color="#777777").encode(x=alt.X("at:Q", scale=scale))
     spans = base.mark_rule(strokeWidth=3, color=looks.NAMED[4])

@@ -43,7 +43,7 @@ def _squeeze(part: Any) -> None:
         legend, encoding = part.get("legend"), part.get("encoding", {})
         if isinstance(legend, dict) and legend.get("orient") == "right":
             legend |= {"orient": "top", "direction": "horizontal", "gradientLength": 200}
-        if "labelAngle" in encoding.get("x", {}).get("axis", {}):
+        if "labelAngle" in (encoding.get("x", {}).get("axis") or {}):
             encoding["x"]["axis"] |= {"labelAngle": -60, "labelLimit": 90}
             encoding["y"]["axis"]["labelLimit"] = 120
         for name, each in part.items():

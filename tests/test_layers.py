@@ -51,7 +51,7 @@ DOORS = {
     "rich": {"show.py", "running.py"},
     "click": {"cli.py", "show.py"},
     "statsmodels": {"projection.py"},
-    "scipy": {"statistics"},
+    "scipy": {"statistics/distributions.py"},
     "crawleruseragents": {"reading/bots.py"},
     "fastapi": {"web"},
     "starlette": {"web"},

@@ -13,6 +13,7 @@ from scipy import optimize, stats
 from statsmodels.stats import multitest, proportion, weightstats
 
 from sojourn.statistics.comparing import COVERAGE, Sample, holm, means, median, medians, proportions, sample_ratio
+from sojourn.statistics.distributions import chi_squared_above
 from sojourn.statistics.ranks import Group, dunn, kruskal_wallis, ties
 
 COUNTS = [(n, m) for n in (1, 2, 3, 7, 40) for m in (1, 2, 10, 33)]
@@ -186,6 +187,13 @@ def test_two_groups_alone_are_a_pair():
     assert pair.statistic**2 == pytest.approx(whole.statistic)
     above = sum((a > b) - (a < b) for a in one for b in other)
     assert pair.effect == pytest.approx(above / (5 * 7))
+
+
+def test_chi_squared_is_that_of_scipy():
+    """Up to many degrees of freedom, and far out."""
+    for freedom in (1, 2, 3, 4, 9, 10, 31):
+        for number in (0.0, 1e-9, 0.3, freedom, 40.0, 300.0):
+            assert chi_squared_above(number, freedom) == pytest.approx(stats.chi2.sf(number, freedom), rel=1e-9)
 
 
 def test_nothing_to_rank():

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
-from scipy import special
+
+from sojourn.statistics.distributions import chi_squared_above, normal_beyond, student_beyond, student_point
 
 COVERAGE = 0.95
 POWER = 0.8
@@ -68,7 +69,7 @@ def proportions(hits: int, n: int, control_hits: int, control_n: int) -> Compari
     # two more users on either side, one of whom reaches the goal: rates of 0 and 1 have a spread, too
     rate = (hits + control_hits + 2) / (n + control_n + 4)
     least = (_Z + _Z_POWER) * math.sqrt(rate * (1 - rate) * (1 / n + 1 / control_n))
-    return Comparison(low, high, math.erfc(_score(0.0, counts) / math.sqrt(2)), least)
+    return Comparison(low, high, normal_beyond(_score(0.0, counts)), least)
 
 
 def _bound(found: float, end: float, counts: tuple[int, int, int, int]) -> float:
@@ -120,9 +121,9 @@ def means(sample: Sample, control: Sample) -> Comparison:
     if error == 0:  # nobody differs from their like: the values say all there is
         return Comparison()
     freedom = error**4 / (errors[0] ** 2 / (sample.n - 1) + errors[1] ** 2 / (control.n - 1))
-    reach = float(special.stdtrit(freedom, (1 + COVERAGE) / 2))
-    p = 2 * float(special.stdtr(freedom, -abs(found) / error))
-    least = (reach + float(special.stdtrit(freedom, POWER))) * error
+    reach = student_point((1 + COVERAGE) / 2, freedom)
+    p = student_beyond(found / error, freedom)
+    least = (reach + student_point(POWER, freedom)) * error
     return Comparison(found - reach * error, found + reach * error, p, least)
 
 
@@ -187,4 +188,4 @@ def sample_ratio(users: Sequence[int], shares: Sequence[float]) -> float | None:
     if not whole:
         return None
     distance = sum((count - whole * share) ** 2 / (whole * share) for count, share in zip(users, shares, strict=True))
-    return float(special.chdtrc(len(users) - 1, distance))
+    return chi_squared_above(distance, len(users) - 1)

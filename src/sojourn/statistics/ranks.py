@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from scipy import special
+from sojourn.statistics.distributions import chi_squared_above, normal_beyond
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,8 @@ def kruskal_wallis(groups: Sequence[Group], tied: int) -> Result | None:
         return None
     spread = sum((Fraction(group.twice_ranks**2, 4 * group.n) for group in groups), Fraction(0))
     statistic = (spread * 12 / (n * (n + 1)) - 3 * (n + 1)) / (1 - Fraction(tied, n**3 - n))
-    return Result(
-        float(statistic), float(statistic / (n - 1)), float(special.chdtrc(len(groups) - 1, float(statistic)))
-    )
+    p = chi_squared_above(float(statistic), len(groups) - 1)
+    return Result(float(statistic), float(statistic / (n - 1)), p)
 
 
 def dunn(one: Group, other: Group, n: int, tied: int) -> Result:
@@ -63,4 +62,4 @@ def dunn(one: Group, other: Group, n: int, tied: int) -> Result:
     variance = (Fraction(n * (n + 1), 12) - Fraction(tied, 12 * (n - 1))) * (Fraction(1, one.n) + Fraction(1, other.n))
     distance = one.mean_rank - other.mean_rank
     z = float(distance) / math.sqrt(variance)
-    return Result(z, float(distance / (n - Fraction(one.n + other.n, 2))), math.erfc(abs(z) / math.sqrt(2)))
+    return Result(z, float(distance / (n - Fraction(one.n + other.n, 2))), normal_beyond(z))

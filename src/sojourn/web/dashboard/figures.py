@@ -2,13 +2,18 @@
 
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sojourn.charts import CHARTS, Chart, picture
 from sojourn.charts.looks import Spec
+from sojourn.errors import SojournError
 from sojourn.web.dashboard.asked import Asked, Remembered, Scope
+
+if TYPE_CHECKING:
+    from sojourn.charts.drawing import Drawer
 
 _specs = Remembered(48)
 _pictures = Remembered(64)
@@ -85,9 +90,9 @@ def svg(asked: Asked, name: str, *, is_dark: bool = False, is_narrow: bool = Fal
     spec = specification(asked, name)
 
     def make() -> bytes:
-        from sojourn.charts import files, themes
+        from sojourn.charts import themes
 
-        return files.rendered(themes.on_page(spec, is_dark=is_dark, is_narrow=is_narrow), ".svg", "")
+        return _drawer().svg(themes.on_page(spec, is_dark=is_dark, is_narrow=is_narrow))
 
     return _pictures.get((*asked.key(asked.where), name, is_dark, is_narrow), make)
 
@@ -97,11 +102,19 @@ def warm_up() -> None:
     """Begin to load what draws, as soon as somebody looks at a page: it takes seconds, and memory."""
 
     def load() -> None:
-        from sojourn.charts import files, looks
+        from sojourn.charts import looks
 
-        files.rendered(looks.empty(""), ".svg", "")
+        with suppress(SojournError):
+            _drawer().svg(looks.empty(""))
 
     threading.Thread(target=load, name="warm-up", daemon=True).start()
+
+
+@cache
+def _drawer() -> "Drawer":
+    from sojourn.charts.drawing import Drawer
+
+    return Drawer()
 
 
 def _told(value: Any) -> Any:

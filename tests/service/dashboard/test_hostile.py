@@ -58,13 +58,12 @@ def test_pages_show_hostile_text_as_text(asking: httpx.Client) -> None:
     paths = ["/", "/sessions", "/orders", "/activity", "/quarantine"]
     paths += [f"/sessions?referrer={quote(word)}" for word in WORDS]
     paths += [f"/activity?activity={quote(word)}&site={quote(word)}" for word in WORDS]
-    paths += list(values(asking.get("/sessions").text, "a", "href"))
+    paths += [to for to in values(asking.get("/sessions").text, "a", "href") if to.startswith("/sessions/")]
     drawn = 0
     for path in paths:
         answer = asking.get(path)
-        if not path.startswith("#"):
-            assert answer.status_code == 200, path
-            check_page(answer)
+        assert answer.status_code == 200, path
+        check_page(answer)
         for address in values(answer.text, "img", "src"):
             if address.startswith("/charts/"):
                 picture = asking.get(address)

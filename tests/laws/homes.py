@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from sojourn.pipeline import Pipeline
 
+STATISTICS = ("experiments", "referrer_differences")
+"""Tables of which the reference has the counts, and no p-values."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -63,7 +66,7 @@ class Home:
         assert ours.keys() == theirs.keys()
         for name, rows in theirs.items():
             found = ours[name]
-            if name in ("experiments", "referrer_differences"):  # the reference counts, and works out no p-values
+            if name in STATISTICS:
                 found = [{key: row[key] for key in rows[0]} for row in found] if rows else found
             try:
                 same_tables(found, rows)

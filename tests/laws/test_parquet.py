@@ -34,6 +34,8 @@ COLUMNS: dict[str, tuple[pa.DataType, st.SearchStrategy[Any]]] = {
         | st.floats(allow_nan=False, allow_infinity=False),
     ),
     "flag": (pa.bool_(), st.booleans()),
+    "lists": (pa.list_(pa.string()), st.lists(st.sampled_from(["a", "b ", "b,a", "", None]), max_size=3)),
+    "numbers": (pa.list_(pa.int64()), st.lists(st.sampled_from([0, -1, 7, None]), max_size=2)),
     "nothing": (pa.null(), st.none()),
     "local": (pa.timestamp("us"), instants),
     "utc": (pa.timestamp("us", "UTC"), instants),
@@ -44,7 +46,7 @@ COLUMNS: dict[str, tuple[pa.DataType, st.SearchStrategy[Any]]] = {
 @st.composite
 def declared(draw) -> Field:
     """A field of any type over any column."""
-    kind = draw(st.sampled_from(["text", "integer", "number", "boolean", "time"]))
+    kind = draw(st.sampled_from(["text", "integer", "number", "boolean", "time", "labels"]))
     column = draw(st.sampled_from(sorted(COLUMNS)))
     values: dict[str, tuple[str | float, ...]] = {"text": ("x", "12"), "integer": (12, -1), "number": (1.5, 12)}
     formats = draw(st.sampled_from([(), ("epoch_s",), ("iso", "epoch_ms"), ("%Y-%m-%dT%H:%M:%S",)]))

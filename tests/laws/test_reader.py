@@ -120,7 +120,7 @@ zones = st.sampled_from(["UTC", "UTC", "Europe/Berlin", "America/New_York", "Aus
 @st.composite
 def fields(draw):
     """One declared field of any type."""
-    kind = draw(st.sampled_from(["text", "text", "integer", "number", "boolean", "time"]))
+    kind = draw(st.sampled_from(["text", "text", "integer", "number", "boolean", "time", "labels"]))
     return Field(
         path=draw(paths),
         type=kind,
@@ -153,6 +153,10 @@ def fragments(declared: Field):
         "integer": [b"0", b"12", b'"-1"', b"-0", b'"00000000000000000000000012"'],
         "number": [b"0.1", b"1e3", b"12", b"5.5", b"-0", b"-0.0", b'"-0.0"'],
         "boolean": [b"true", b"false"],
+        "labels": [
+            *(b'"a"', b'"b, a,"', b"7", b"-0", b'["b", "a,b"]', b"[]", b'[" "]', b"[1, 0]", b"[-0]", b'["a", null]'),
+            *(b'["a", 1.5]', b"[12345678901234567890]", b'["\\u00e9", "\\u2003x"]', b'[["a"]]', b"[true]", b"1e3"),
+        ],
         "time": [
             *(value for value in VALUES if value.startswith((b'"2', b'"0', b'"1', b'"3', b'"9'))),
             *b"0 1524900000 1524900000123 1524900000123456 -1 1.5 253402300800 1524900000123456789 1e3".split(),

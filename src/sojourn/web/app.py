@@ -7,7 +7,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from starlette.routing import WebSocketRoute
 
 from sojourn import __version__
-from sojourn.web import health, published, sessions, watching
+from sojourn.web import adding, health, published, sessions, watching
 from sojourn.web.answers import HeadAsGet
 from sojourn.web.dashboard import routes as dashboard
 from sojourn.web.errors import handle_errors
@@ -30,6 +30,7 @@ def make_app(service: Service, streams: Streams | None = None, origins: Sequence
     handle_errors(app)
     if service.ingest is not None:  # first: routes are tried in their order, and these are asked most
         app.include_router(sessions.router)
+        app.include_router(adding.router)
         app.include_router(watching.router)
         app.include_router(health.telemetry)
     app.include_router(health.router)

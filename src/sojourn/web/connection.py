@@ -33,7 +33,7 @@ CLOSES = {
 } | {code: answer.close for code, answer in ANSWERS.items()}
 """WebSocket close code by the code of the error; anything else is 1011."""
 
-_LARGE = 64 << 10  # bytes of a message that is read in a thread: other clients go on meanwhile
+LARGE = 64 << 10  # bytes of a message that is read in a thread: other clients go on meanwhile
 _encode = msgspec.json.Encoder().encode
 
 
@@ -156,7 +156,7 @@ class Connection:
     async def _take(self, held: Held, data: bytes | str) -> bool:
         """Take one message; whether the connection goes on."""
         ingest = self._ingest
-        if len(data) > _LARGE:
+        if len(data) > LARGE:
             message = await asyncio.to_thread(self._read, data)
         else:
             message = self._read(data)

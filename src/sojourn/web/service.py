@@ -11,9 +11,10 @@ from fastapi import Depends, Request
 from sojourn.errors import SojournError
 from sojourn.live.ingest import Ingest
 from sojourn.live.room import Holder
+from sojourn.reading.entries import is_session_id
 from sojourn.store.base import Store
 from sojourn.web.access import Access
-from sojourn.web.errors import Refused
+from sojourn.web.errors import Refused, refused
 
 _FRESH = 1.0
 
@@ -79,7 +80,14 @@ async def _ingest(request: Request) -> Ingest:
     return ingest
 
 
+async def _id(session_id: str) -> str:
+    if not is_session_id(session_id):
+        raise refused("bad_session_id", "a session's id is 1 to 128 of A-Z a-z 0-9 . _ ~ -", "$.path.session_id")
+    return session_id
+
+
 TheService = Annotated[Service, Depends(_service)]
 TheStore = Annotated[Store, Depends(_store)]
 TheIngest = Annotated[Ingest, Depends(_ingest)]
-"""Parameters of handlers: the running service, its store, its live sessions."""
+TheId = Annotated[str, Depends(_id)]
+"""Parameters of handlers: the running service, its store, its live sessions; the session that the path names."""

@@ -11,8 +11,7 @@ from fastapi.responses import StreamingResponse
 from sojourn.live.assemble import document
 from sojourn.live.ingest import Ingest
 from sojourn.web.errors import refused, responses
-from sojourn.web.service import Service, TheIngest, TheService, allowed
-from sojourn.web.sessions import TheId
+from sojourn.web.service import Service, TheId, TheIngest, TheService, allowed
 
 router = APIRouter(prefix="/v1/live", tags=["live sessions"])
 

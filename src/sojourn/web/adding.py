@@ -1,0 +1,200 @@
+"""Events over HTTP: one message, or many, answered once all of it is durable."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Literal
+
+import msgspec
+from fastapi import APIRouter, Header, Request, Response
+from pydantic import BaseModel, Field
+from starlette.requests import ClientDisconnect
+
+from sojourn.errors import SojournError
+from sojourn.live.ingest import Held, Ingest
+from sojourn.live.protocol import Incoming, read
+from sojourn.live.refusals import Refusal
+from sojourn.web.connection import LARGE
+from sojourn.web.errors import Refused, refused, responses
+from sojourn.web.service import Service, TheId, TheIngest, allowed
+
+router = APIRouter(prefix="/v1/sessions", tags=["live sessions"])
+
+_JSON, _LINES = "application/json", ("application/x-ndjson", "application/ndjson", "application/jsonl")
+_EXAMPLE = [
+    {"timestamp": 1569972082, "type": "SESSION_START", "session_id": "visit-1"},
+    {"timestamp": 1569972084, "type": "EVENT", "name": "cart_load"},
+]
+_PATIENCE = 30.0  # seconds for the next piece of a body
+_GOING_DOWN = "going_down", "the server is going down; send it again"
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            _JSON: {"schema": {}, "example": _EXAMPLE},
+            _LINES[0]: {"schema": {"type": "string"}, "example": msgspec.json.encode(_EXAMPLE).decode() + "\n"},
+        },
+    }
+}
+
+
+class Ack(BaseModel):
+    """Everything that was sent is durable; *seq* is the number of the session's last message of it."""
+
+    type: Literal["ack"]
+    seq: int = Field(examples=[1])
+
+
+@router.post(
+    "/{session_id}/events",
+    response_model=Ack,
+    responses=responses(400, 401, 403, 408, 409, 410, 413, 415, 422, 429, 503),
+    openapi_extra=_BODY,
+    dependencies=[allowed("ingest")],
+)
+async def add(
+    request: Request,
+    session_id: TheId,
+    ingest: TheIngest,
+    content_type: Annotated[str, Header(include_in_schema=False)] = "",
+    idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
+) -> Response:
+    """Add one message (a JSON array of entries), or one a line; answered once all of it is durable.
+
+    A request that is sent again with the same `Idempotency-Key`, or whose messages carry the same `seq`, is
+    acknowledged again and stored once. When a line is refused those before it stay; the error's `seq` says how far.
+    """
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind != _JSON and kind not in _LINES:
+        said = f"send {_JSON} (one array of entries), or {_LINES[0]} (one a line), not {kind or 'nothing that says so'}"
+        raise refused("unsupported_type", said)
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise refused("unsupported_type", "send the body as it is, not compressed")
+    most = ingest.limits.max_message if kind == _JSON else ingest.limits.max_body
+    async with _body(request, ingest, most) as whole:
+        messages = [whole] if kind == _JSON else [line for line in whole.split(b"\n") if line.strip()]
+        async with ingest.turn(session_id) as held:
+            return await _add(ingest, held, messages, idempotency_key)
+
+
+class _Posting:
+    """A request that adds messages (`live.ingest.Client`): it waits for what the journal says."""
+
+    def __init__(self) -> None:
+        self.error: Refusal | None = None
+        self._news: asyncio.Future[None] | None = None
+
+    def stored(self) -> None:
+        if self._news is not None and not self._news.done():
+            self._news.set_result(None)
+
+    def failed(self, error: SojournError) -> None:
+        self.replaced(Refusal(error.code, "$", error.message))
+
+    def replaced(self, why: Refusal) -> None:
+        self.error = why
+        self.stored()
+
+    async def wait(self, held: Held, most: int) -> None:
+        """Until at most so many messages are on their way."""
+        while len(held.in_flight) > most and self.error is None:
+            self._news = asyncio.get_running_loop().create_future()
+            await self._news
+
+
+async def _add(ingest: Ingest, held: Held, messages: list[bytes], key: str | None) -> Response:
+    """Take *messages* one by one, and answer when the last one is durable."""
+    posting = held.client = _Posting()
+    number, why, line = 0, None if messages else Refusal("empty", "$", "a message has at least one entry"), 0
+    try:
+        for line, data in enumerate(messages, 1):
+            await posting.wait(held, ingest.limits.max_in_flight - 1)
+            taken = await _take(ingest, held, data, None if key is None else f"{key}/{line}")
+            if isinstance(taken, Refusal) or posting.error is not None:
+                why = taken if isinstance(taken, Refusal) else None
+                break
+            number = taken
+    finally:
+        await posting.wait(held, 0)
+        held.client = None
+    if (why := posting.error or why) is not None:
+        raise Refused(why, seq=held.durable, **({"line": line} if len(messages) > 1 else {}))
+    return Response(msgspec.json.encode({"type": "ack", "seq": number}), media_type=_JSON)
+
+
+async def _take(ingest: Ingest, held: Held, data: bytes, key: str | None) -> int | Refusal:
+    """The number of one message that is on its way or known, or why it is not taken."""
+    limits = ingest.limits
+    how = {"max_bytes": limits.max_message, "max_entries": limits.max_entries}
+    if len(data) > LARGE:
+        message = await asyncio.to_thread(read, data, held.session_id, **how)
+    else:
+        message = read(data, held.session_id, **how)
+    if isinstance(message, Refusal):
+        ingest.telemetry.refused.labels(message.code).inc()
+        return message
+    if key is not None and message.seq is None:
+        message = await _as_before(ingest, held, message, key)
+    if held.state is None:
+        return Refusal("closed", "$", "the journal was lost meanwhile")
+    if ingest.is_again(held, message):
+        taken = await ingest.again(held, message)
+        return taken if isinstance(taken, Refusal) else taken.number
+    try:
+        refusal = ingest.offer(held, message, key)
+    except SojournError as error:
+        return Refusal(error.code, "$", error.message)
+    if refusal is None:
+        return held.state.last
+    return refusal if isinstance(refusal, Refusal) else refusal.number
+
+
+async def _as_before(ingest: Ingest, held: Held, message: Incoming, key: str) -> Incoming:
+    """The message with the number that it had when it came with this *key* before, if it did."""
+    number = await asyncio.to_thread(ingest.journal.keyed, held.session_id, key)
+    return message if number is None else msgspec.structs.replace(message, seq=number)
+
+
+class _Receiving:
+    """A body that is being received or waits for its turn (`live.room.Holder`)."""
+
+    def __init__(self) -> None:
+        self.must_go, self.patience = False, asyncio.timeout(_PATIENCE)
+
+    def evict(self) -> None:
+        self.must_go = True
+        self.patience.reschedule(0)
+
+
+@asynccontextmanager
+async def _body(request: Request, ingest: Ingest, most: int) -> AsyncIterator[bytes]:
+    """The whole body, as long as there is room for all that are held, and it keeps coming."""
+    service: Service = request.app.state.service
+    if service.is_going_down:
+        raise refused(*_GOING_DOWN)
+    whole, receiving = bytearray(), _Receiving()
+    service.receiving.add(receiving)
+    try:
+        async with receiving.patience:
+            async for piece in request.stream():
+                whole += piece
+                if len(whole) > most:
+                    raise refused("too_large", f"a body has at most {most} bytes here; send less at once")
+                ingest.room.hold(receiving, len(whole))
+                if not receiving.must_go:
+                    receiving.patience.reschedule(asyncio.get_running_loop().time() + _PATIENCE)
+            if not receiving.must_go:
+                receiving.patience.reschedule(None)
+            service.receiving.discard(receiving)
+            yield bytes(whole)
+    except TimeoutError:
+        if service.is_going_down:
+            raise refused(*_GOING_DOWN) from None
+        if receiving.must_go:
+            raise refused("overload", "too many bodies are being received; try again later") from None
+        raise refused("timeout", "the body stopped coming; send it again") from None
+    except ClientDisconnect:
+        raise refused("timeout", "the client is gone") from None  # nobody hears it
+    finally:
+        service.receiving.discard(receiving)
+        ingest.room.hold(receiving, 0)

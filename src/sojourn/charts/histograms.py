@@ -53,7 +53,7 @@ def minutes(title: str, ask: Ask, values: str, told: str, noun: str) -> Spec:
         bins[min(int(bar * _FINEST // width), last)] += found
     notes = [f"{looks.number(shape['found'], noun)}: {told}"]
     if shape["zeros"]:
-        notes.append(f"{shape['zeros']:,} of them are 0 s long")
+        notes.append(f"{shape['zeros']:,} of them {'is' if shape['zeros'] == 1 else 'are'} 0 s long")
     return bars(title, notes, bins, shape, width, noun, has_tail=most > last)
 
 

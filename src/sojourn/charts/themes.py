@@ -10,7 +10,14 @@ from sojourn.charts.looks import Spec
 WIDE, NARROW, HEIGHT = 620, 400, 350
 """Units on a page, and on a phone: nearly the pixels that there are, so that text is as large as it is meant to be."""
 
-_DARK = {"#222222": "#e6e8eb", "#5a5a5a": "#a3abb5", "#e4e4e4": "#343b45", "#9a9a9a": "#6b7480", "white": "transparent"}
+_DARK = {
+    "#222222": "#e6e8eb",
+    "#5a5a5a": "#a3abb5",
+    "#e4e4e4": "#343b45",
+    "#9a9a9a": "#6b7480",
+    "#b34a00": "#ff9d5c",
+    "white": "transparent",
+}
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
 _LEAST = 105  # brightness, of 255, that is told from a dark ground
 

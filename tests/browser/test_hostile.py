@@ -51,6 +51,18 @@ def test_a_view(attacked: Service, opened: Open, name: str, path: str) -> None:
         assert text in seen.text()
 
 
+def test_writing_backwards_ends_where_it_began(attacked: Service, opened: Open) -> None:
+    """A name of a file that turns the direction of writing does not turn what stands after it."""
+    seen = opened(attacked, "/quarantine")
+    end, after = seen.page.evaluate("""() => {
+        const name = document.querySelector(".sample bdi"), rest = document.createRange();
+        rest.setStart(name.nextSibling, 0);
+        rest.setEnd(name.nextSibling, 6);
+        return [name.getBoundingClientRect().right, rest.getBoundingClientRect().left];
+    }""")
+    assert after >= end - 1
+
+
 @pytest.mark.parametrize("path", ["/sessions?pipeline=pageviews", "/activity?pipeline=pageviews"])
 def test_views_of_another_pipeline(attacked: Service, opened: Open, path: str) -> None:
     """So do those of a pipeline whose sessions have ids that the source gave; each leads to its own page."""

@@ -1,6 +1,6 @@
 """Experiments: differences from the control as the table holds them."""
 
-from sojourn.charts import CHARTS
+from sojourn.charts import CHARTS, looks, themes
 from tests.charts.publishing import rows
 
 COLUMNS = "experiment, variant, goal, users, goal_users, rate, difference, ci_low, ci_high, p_adjusted, warnings"
@@ -37,3 +37,10 @@ def test_a_point_for_each_goal_and_variant(drawn):
 def test_nothing_compared_is_said(drawn):
     """One variant alone has no difference."""
     assert "No data yet" in str(drawn("experiments", "pageviews", table()))
+
+
+def test_many_names_do_not_overlap(drawn):
+    """The picture grows with its rows, on a page, too."""
+    given = [f"('default', 'v{at}', 'paid', 50, 20, 0.4, 0.2, 0.02, 0.36, 0.04, null)" for at in range(28)]
+    spec = drawn("experiments", "pageviews", table(*given))
+    assert spec["height"] == themes.on_page(spec)["height"] > 2 * looks.HEIGHT

@@ -16,6 +16,8 @@ order by experiment, goal, variant
 limit 30
 """
 
+_ROW = 30  # units that the two lines of a name need
+
 
 def picture(title: str, ask: Ask, _: Set[str]) -> Spec:
     """A point for each variant and goal: the difference of its rate from the control's."""
@@ -40,7 +42,8 @@ def differences(title: str, rows: Rows) -> Spec:
     if any(value["warnings"] for value in values):
         told.append("There are warnings, also where an interval looks sure: sojourn metrics experiments")
     data = {"differences": values, "zero": [{"at": 0}]}
-    return looks.finished(looks.layered(zero, spans, points), title, told, data)
+    drawn = looks.layered(zero, spans, points).properties(height=max(looks.HEIGHT, _ROW * len(values)))
+    return looks.finished(drawn, title, told, data)
 
 
 def _value(row: dict[str, Any]) -> dict[str, Any]:

@@ -39,7 +39,8 @@ def _resize(part: Spec, width: int) -> None:
     """Give the picture, or each of its panels, this *width* less what it leaves for axes."""
     for panel in part.get("vconcat", [part]):
         panel["width"] -= looks.WIDTH - width
-        panel["height"] = min(panel["height"], HEIGHT)
+        if panel["height"] <= looks.HEIGHT:  # else it has rows that need it
+            panel["height"] = min(panel["height"], HEIGHT)
 
 
 def _squeeze(part: Any) -> None:

@@ -167,3 +167,21 @@ def test_the_schema_that_comes_with_the_events_is_kept(real: Path, home: Home) -
     )
     done = home.process("run", own, real / "etl" / "source_event_data.json", "--json")
     assert done.json["ledger"] == {"read": 500, "accepted": 500, **CLEAN}
+
+
+def test_the_experiment_is_no_finding(pageviews: dict[str, Any], views: list[dict[str, Any]], home: Home) -> None:
+    """Two users against ten, of whom three made 2,000 of the sessions at once: every row that compares says so, and
+    nothing is below 0.05."""
+    seen = {view["userId"]: view["experiments"] for view in views}
+    assert Counter(seen.values()) == {"full-screen-ads": 10, "no-ads": 2}
+    assert home.values("select count(*) from pageviews.sessions where suspect") == [2000]
+    rows = home.metric("experiments")
+    assert {(row["variant"], row["users"], row["sessions"]) for row in rows} == {
+        ("full-screen-ads", 10, 2072),
+        ("no-ads", 2, 26),
+    }
+    compared = [row for row in rows if row["difference"] is not None]
+    assert [row["variant"] for row in compared] == ["no-ads"] * 6
+    assert all("small sample: 2 users against 10" in row["warnings"] for row in compared)
+    assert all("2,000 of the control's 2,072 sessions are suspect" in row["warnings"] for row in compared)
+    assert min(row["p_value"] for row in compared if row["p_value"] is not None) > 0.05

@@ -191,7 +191,8 @@ def _check_table(pipeline: Pipeline, name: str, settings: TableSettings, where: 
     if name == "event_counts" and pipeline.events.format != "streams":
         raise bad(where, f"$.tables.{name}", 'counts entries of streams: [source.events] with format = "streams"')
     if name in _OF_VISITS and pipeline.sessions and pipeline.sessions.rule == "markers":
-        raise bad(where, f"$.tables.{name}", "needs sessions by gap or by key: those by markers have no referrer and no actor")
+        told = "needs sessions by gap or by key: those by markers have no referrer and no actor"
+        raise bad(where, f"$.tables.{name}", told)
     for source in MADE_FROM.get(name, ()):
         if source not in pipeline.tables:
             raise bad(where, f"$.tables.{name}", f"is made from the table {source}; add [tables.{source}]")

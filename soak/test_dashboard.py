@@ -1,5 +1,6 @@
 """A million sessions on the dashboard: how long a person waits for each view, its pictures included."""
 
+import os
 from collections.abc import Callable
 
 import pytest
@@ -70,7 +71,7 @@ def test_every_view_of_a_million_sessions(place: Place, opened: Open, note: Call
     """Each is there soon: looked at for the first time since the run, once more, and narrowed to some weeks."""
     views = {label: path for _, label, path in NAVIGATION}
     narrow = {label: f"{path}?from=2022-05-01&to=2022-07-31" for label, path in views.items()}
-    told = []
+    told, load = [], os.getloadavg()[0]
     with serving(place) as service:
         seen = opened(service)
         session = place.rows("select session_id from webshop.sessions limit 1")[0]["session_id"]
@@ -84,5 +85,6 @@ def test_every_view_of_a_million_sessions(place: Place, opened: Open, note: Call
         memory = service.memory()
     note(
         f"{COUNT:,} sessions in a real browser, seconds until all pictures stand there, first / again / other dates: "
-        f"{', '.join(told)}; the service takes {memory / 1e6:.0f} MB"
+        f"{', '.join(told)}; the service takes {memory / 1e6:.0f} MB "
+        f"({os.cpu_count()} cores with a load of {load:.1f} before)"
     )

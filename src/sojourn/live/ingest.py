@@ -92,6 +92,11 @@ class Ingest:
         """How many sessions have somebody who streams them."""
         return sum(held.client is not None for held in self._held.values())
 
+    def is_streamed(self, session_id: str) -> bool:
+        """Whether somebody streams the session here."""
+        held = self._held.get(session_id)
+        return held is not None and held.client is not None
+
     @asynccontextmanager
     async def turn(self, session_id: str, why: Refusal = _TAKEN) -> AsyncIterator[Held]:
         """The session alone: whoever streamed it is replaced (*why*), and what was on its way is settled.
@@ -177,6 +182,7 @@ class Ingest:
         async with self.turn(session_id, why) as held:
             held.state = None
             removed = await asyncio.to_thread(self.journal.forget, session_id)
+            self.recent.pop(session_id, None)
             self.has_changed.set()
         return removed
 

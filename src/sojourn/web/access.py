@@ -7,6 +7,7 @@ may do that, `TOKEN:ingest+read:SESSION` both for one session.
 import re
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
+from ipaddress import ip_address
 from typing import Any
 
 import msgspec
@@ -42,10 +43,13 @@ class Access:
     def denied(self, scope: Mapping[str, Any], wanted: str, session_id: str | None = None) -> Refusal | None:
         """Why an ASGI request may not do what the scope *wanted* says, to one session or to all; None: it may."""
         headers = dict(scope["headers"])
-        if scope["type"] == "websocket" and not self._is_ours(headers):
-            return Refusal("other_origin", "$", "pages of other origins may not connect; name theirs with serve --cors")
+        if not self._is_ours(headers):
+            said = "pages of other origins may neither ask nor connect; name theirs with serve --cors"
+            return Refusal("other_origin", "$", said)
         if not self.grants:
-            return None
+            # a page elsewhere can have its own name lead here: without tokens nobody is served under such a name
+            said = "without tokens the service answers as localhost alone; set SOJOURN_TOKENS"
+            return None if is_local(_host(headers)) else Refusal("other_origin", "$", said)
         return self.denied_token(_bearer(headers, scope) or _kept(headers, scope, wanted), wanted, session_id)
 
     def denied_token(self, token: str | None, wanted: str, session_id: str | None = None) -> Refusal | None:
@@ -66,11 +70,24 @@ class Access:
         return PROTOCOL if PROTOCOL in offered else next(iter(offered), None)
 
     def _is_ours(self, headers: Mapping[bytes, bytes]) -> bool:
-        """Whether a browser's page, if it is one that asks, may: sockets know no other rule of origins."""
+        """Whether a browser's page, if it is one that asks, may."""
         origin = headers.get(b"origin")
         if origin is None or "*" in self.origins or origin.decode("latin-1") in self.origins:
             return True
         return origin.partition(b"://")[2] == headers.get(b"host")
+
+
+def is_local(host: str) -> bool:
+    """Whether *host* names this machine alone."""
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host in ("", "localhost") or host.endswith(".localhost")
+
+
+def _host(headers: Mapping[bytes, bytes]) -> str:
+    """The name that was asked for, without its port."""
+    return re.sub(r":\d*$", "", headers.get(b"host", b"").decode("latin-1")).lower()
 
 
 def read_tokens(text: str, where: str) -> dict[bytes, Grant]:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from random import random
 from typing import Annotated, Literal
 
 import msgspec
@@ -25,6 +26,7 @@ _EXAMPLE = [
     {"timestamp": 1569972082, "type": "SESSION_START", "session_id": "visit-1"},
     {"timestamp": 1569972084, "type": "EVENT", "name": "cart_load"},
 ]
+_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 0.8, 0.8, 0.8)  # seconds at most, before a session is claimed once more
 _PATIENCE = 30.0  # seconds for the next piece of a body
 _GOING_DOWN = "going_down", "the server is going down; send it again"
 _BODY = {
@@ -71,10 +73,18 @@ async def add(
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise refused("unsupported_type", "send the body as it is, not compressed")
     most = ingest.limits.max_message if kind == _JSON else ingest.limits.max_body
+    if int(request.headers.get("content-length", 0)) > most:
+        raise refused(*_too_large(most))
     async with _body(request, ingest, most) as whole:
         messages = [whole] if kind == _JSON else [line for line in whole.split(b"\n") if line.strip()]
-        async with ingest.turn(session_id) as held:
-            return await _add(ingest, held, messages, idempotency_key)
+        adding = _Adding(messages, idempotency_key or None)
+        for pause in (*_PAUSES, None):
+            async with ingest.turn(session_id) as held:
+                why = await adding.go_on(ingest, held)
+            if why is None or why.code != "taken_over" or pause is None:
+                return adding.answer(why)
+            await asyncio.sleep(pause * random())  # another process took the session: it is done soon
+        raise AssertionError("the last pause is none")
 
 
 class _Posting:
@@ -102,24 +112,42 @@ class _Posting:
             await self._news
 
 
-async def _add(ingest: Ingest, held: Held, messages: list[bytes], key: str | None) -> Response:
-    """Take *messages* one by one, and answer when the last one is durable."""
-    posting = held.client = _Posting()
-    number, why, line = 0, None if messages else Refusal("empty", "$", "a message has at least one entry"), 0
-    try:
-        for line, data in enumerate(messages, 1):
-            await posting.wait(held, ingest.limits.max_in_flight - 1)
-            taken = await _take(ingest, held, data, None if key is None else f"{key}/{line}")
-            if isinstance(taken, Refusal) or posting.error is not None:
-                why = taken if isinstance(taken, Refusal) else None
-                break
-            number = taken
-    finally:
-        await posting.wait(held, 0)
-        held.client = None
-    if (why := posting.error or why) is not None:
-        raise Refused(why, seq=held.durable, **({"line": line} if len(messages) > 1 else {}))
-    return Response(msgspec.json.encode({"type": "ack", "seq": number}), media_type=_JSON)
+class _Adding:
+    """The messages of one request, and which of them are durable: each *number* that one has, so far."""
+
+    def __init__(self, messages: list[bytes], key: str | None) -> None:
+        self.messages, self.key = messages, key
+        self.numbers: list[int] = []
+        self.durable = 0
+
+    async def go_on(self, ingest: Ingest, held: Held) -> Refusal | None:
+        """Take what is not durable yet, one by one, and wait until it is; why one was not taken."""
+        posting = held.client = _Posting()
+        why = None if self.messages else Refusal("empty", "$", "a message has at least one entry")
+        try:
+            while len(self.numbers) < len(self.messages):
+                await posting.wait(held, ingest.limits.max_in_flight - 1)
+                line = len(self.numbers) + 1
+                key = None if self.key is None else f"{self.key}/{line}"
+                taken = await _take(ingest, held, self.messages[line - 1], key)
+                if isinstance(taken, Refusal) or posting.error is not None:
+                    why = taken if isinstance(taken, Refusal) else None
+                    break
+                self.numbers.append(taken)
+        finally:
+            await posting.wait(held, 0)
+            held.client, self.durable = None, held.durable
+        why = posting.error or why
+        if why is not None:
+            self.numbers = [number for number in self.numbers if number <= self.durable]
+        return why
+
+    def answer(self, why: Refusal | None) -> Response:
+        """That all of it is durable; or raises *why* one was not taken, and how far it came."""
+        if why is not None:
+            line = {"line": len(self.numbers) + 1} if len(self.messages) > 1 else {}
+            raise Refused(why, seq=self.durable, **line)
+        return Response(msgspec.json.encode({"type": "ack", "seq": self.numbers[-1]}), media_type=_JSON)
 
 
 async def _take(ingest: Ingest, held: Held, data: bytes, key: str | None) -> int | Refusal:
@@ -155,6 +183,10 @@ async def _as_before(ingest: Ingest, held: Held, message: Incoming, key: str) ->
     return message if number is None else msgspec.structs.replace(message, seq=number)
 
 
+def _too_large(most: int) -> tuple[str, str]:
+    return "too_large", f"a body has at most {most} bytes here; send less at once"
+
+
 class _Receiving:
     """A body that is being received or waits for its turn (`live.room.Holder`)."""
 
@@ -179,7 +211,7 @@ async def _body(request: Request, ingest: Ingest, most: int) -> AsyncIterator[by
             async for piece in request.stream():
                 whole += piece
                 if len(whole) > most:
-                    raise refused("too_large", f"a body has at most {most} bytes here; send less at once")
+                    raise refused(*_too_large(most))
                 ingest.room.hold(receiving, len(whole))
                 if not receiving.must_go:
                     receiving.patience.reschedule(asyncio.get_running_loop().time() + _PATIENCE)

@@ -13,7 +13,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from ipaddress import ip_address
 from typing import Any
 
 import uvicorn
@@ -25,6 +24,7 @@ from sojourn.store.base import Store
 from sojourn.store.journals import Journal, Settled
 from sojourn.store.opening import open_journal, open_store
 from sojourn.store.readings import Limits
+from sojourn.web.access import is_local
 from sojourn.web.app import make_app
 from sojourn.web.protocols import Http, WebSocket
 from sojourn.web.publishing import publish_always
@@ -39,7 +39,7 @@ _UNACKNOWLEDGED = 30_000  # milliseconds after which the kernel gives up on a cl
 
 def serve(settings: Settings) -> None:
     """Serve until a signal ends it. Raises `SojournError` for what keeps it from starting."""
-    if not settings.access.grants and not _is_loopback(settings.host):
+    if not settings.access.grants and not is_local(settings.host):
         raise UsageError(
             "no_tokens",
             f"without tokens everybody who reaches {settings.host} could read and write; set SOJOURN_TOKENS or "
@@ -174,13 +174,6 @@ def _listen(host: str, port: int) -> socket.socket:
         raise UsageError("cannot_listen", f"cannot listen on {host}:{port}: {reason}; choose another --port") from None
     listening.set_inheritable(False)
     return listening
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _many_files() -> None:

@@ -1,6 +1,7 @@
 """What `sojourn serve` was told, checked."""
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from sojourn.times import parse_duration
 from sojourn.web.access import Access, Grant, read_tokens
 
 _SIZES = ("max_message", "max_body", "max_waiting")
+_ORIGIN = re.compile(r"\*|https?://[^/\s?#]+")
 _COUNTS = ("max_entries", "max_in_flight", "max_connections")
 
 
@@ -43,6 +45,12 @@ def read(
     """Settings from the words of a command; a `UsageError` says which of them is wrong."""
     sizes = {name: _size(limits[name], name) for name in _SIZES}
     counts = {name: limits[name] for name in _COUNTS}
+    if sizes["max_waiting"] < max(sizes["max_message"], sizes["max_body"]):
+        said = "a message or a body could never be taken; give --max-waiting more, or --max-message and --max-body less"
+        raise UsageError("bad_size", f"--max-waiting {limits['max_waiting']}: {said}")
+    for origin in cors:
+        if _ORIGIN.fullmatch(origin) is None:
+            raise UsageError("bad_origin", f"--cors: {origin!r} is no origin; write one such as https://shop.example")
     silence = _seconds(idle, "idle")
     if not silence:
         raise UsageError("bad_duration", "--idle: give clients some time, such as 5m")

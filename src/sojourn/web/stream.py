@@ -42,7 +42,7 @@ class Streams:
             return Refusal("bad_session_id", "$", "a session's id is 1 to 128 of A-Z a-z 0-9 . _ ~ -")
         if (denied := self.access.denied(scope, "ingest", session_id)) is not None:
             return denied
-        if len(self.open) >= self.ingest.limits.max_connections:
+        if len(self.open) >= self.ingest.limits.max_connections and not self.ingest.is_streamed(session_id):
             said = f"{self.ingest.limits.max_connections} clients are connected, which is the limit; try again later"
             return Refusal("too_many", "$", said)
         return None

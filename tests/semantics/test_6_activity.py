@@ -160,7 +160,7 @@ def test_6_3_other_tables_have_iso_instants_lower_case_booleans_and_empty_nulls(
         out,
     )
     assert (out / "sessions.csv").read_text().splitlines()[1].partition(",")[2] == (
-        ',,2016-01-01T00:00:00.000000Z,2016-01-01T00:00:00.000000Z,0.0,1,1,false,true,,"/a,""b""","/a,""b"""'
+        ',,2016-01-01T00:00:00.000000Z,2016-01-01T00:00:00.000000Z,0.0,1,1,false,true,,"/a,""b""","/a,""b""",false'
     )
 
 

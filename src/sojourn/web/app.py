@@ -25,6 +25,8 @@ def make_app(service: Service, streams: Streams | None = None, origins: Sequence
         version=__version__,
         description="Live sessions in; sessions, tables and metrics out.",
         redirect_slashes=False,
+        docs_url=None,  # theirs load scripts of others; `dashboard.docs` makes ours
+        redoc_url=None,
     )
     app.state.service = service
     handle_errors(app)
@@ -40,5 +42,11 @@ def make_app(service: Service, streams: Streams | None = None, origins: Sequence
     if streams is not None:
         app.router.routes.append(WebSocketRoute("/v1/sessions/{session_id}/stream", endpoint=streams))
     if origins:
-        app.add_middleware(CORSMiddleware, allow_origins=list(origins), allow_methods=["*"], allow_headers=["*"])
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(origins),
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["*"],
+            expose_headers=["ETag", "Retry-After"],
+        )
     return app

@@ -35,6 +35,12 @@ def test_who_has_no_token_is_asked_for_one(asking: httpx.Client) -> None:
         assert [path] == [at for at in values(answer.text, "input", "value") if at]
 
 
+def test_what_can_be_asked_is_told_to_all(asking: httpx.Client) -> None:
+    """It says nothing of the data."""
+    for path in ("/docs", "/openapi.json"):
+        assert asking.get(path).status_code == 200
+
+
 def test_a_good_token_is_kept_in_a_cookie(asking: httpx.Client) -> None:
     """No script reads it, no other site sends it; one is led back."""
     answer = asking.post("/sign-in", data={"token": " good ", "to": "/sessions?from=2024-03-01"})

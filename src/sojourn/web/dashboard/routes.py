@@ -9,7 +9,7 @@ from sojourn.loading import to_begin
 from sojourn.pipeline import did_you_mean
 from sojourn.reading.entries import is_session_id
 from sojourn.web.answers import tagged, unchanged
-from sojourn.web.dashboard import figures, overview, pages, quarantine, session, sessions, signing
+from sojourn.web.dashboard import docs, figures, overview, pages, quarantine, session, sessions, signing
 from sojourn.web.dashboard.asked import asked
 from sojourn.web.dashboard.frame import frame
 from sojourn.web.dashboard.pages import PageRoute
@@ -98,6 +98,12 @@ def chart(
             return known
         picture = figures.svg(found, name, is_dark=theme == "dark", is_narrow=width == "narrow")
     return Response(picture, headers=headers, media_type="image/svg+xml")
+
+
+@router.get("/docs")
+def reference(request: Request) -> Response:
+    """What can be asked over HTTP; it tells nothing of the data, so it needs no token."""
+    return pages.page(request, "docs.html", title="HTTP", **docs.content(request.app.openapi()))
 
 
 @router.get("/static/{name}")

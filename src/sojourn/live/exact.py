@@ -78,7 +78,12 @@ def _kind(entry: Any, path: str, session_id: str) -> Kind:
     kind: Kind = _field(entry, "type", path, str)
     _check(kind in KINDS, "unknown_value", f"{path}.type", f"type is {', '.join(KINDS[:2])} or {KINDS[2]}")
     digits = _field(entry, "timestamp", path, Number)
-    _check(is_time(digits), "bad_time", f"{path}.timestamp", "write epoch seconds with at most 6 decimal places")
+    _check(
+        is_time(digits),
+        "bad_time",
+        f"{path}.timestamp",
+        "write epoch seconds, not milliseconds, with at most 6 decimal places",
+    )
     if kind == "EVENT":
         _field(entry, "name", path, str)
     else:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
 from sojourn.errors import SojournError, UsageError
 from sojourn.reading.entries import is_session_id
@@ -54,12 +54,14 @@ class Replay:
 
     def __init__(self, file: str, url: str, *, rate: float, connections: int, token: str | None) -> None:
         self._address, self._rate = _address(url), rate
+        if token is not None and not (token.isascii() and token.isprintable()):
+            raise UsageError("bad_token", "--token: a token is made of letters, digits and ._~+/=-")
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._open = asyncio.Semaphore(connections)
         self._sessions, self._unreadable = _read(file)
         self._refused: Counter[str] = Counter()
         self._events = 0
-        self._began = 0.0
+        self._began, self._was_reached = 0.0, False
         self._waits: list[float] = []
 
     async def play(self) -> dict[str, Any]:
@@ -98,8 +100,10 @@ class Replay:
                 except _Refused as refused:
                     self._refused[str(refused)] += len(messages)
                     return
-                except (OSError, ConnectionClosed, InvalidHandshake, TimeoutError) as error:
+                except (OSError, ConnectionClosed, InvalidHandshake, InvalidURI, TimeoutError) as error:
                     said = str(error)
+                    if not self._was_reached:  # it was never there: the address is wrong, or it does not run
+                        break
                 if len(messages) == left:
                     await asyncio.sleep(_FIRST_PAUSE * 2**attempt)
         raise SojournError("unreachable", f"cannot stream to {self._address}: {said}; start one with: sojourn serve")
@@ -107,6 +111,7 @@ class Replay:
     async def _stream(self, socket: ClientConnection, messages: list[tuple[int, _Line]]) -> None:
         """Send the messages one by one; each that is acknowledged is taken off their end."""
         await self._heard(socket, "welcome")
+        self._was_reached = True
         while messages:
             place, line = messages[-1]
             await self._until_due(place)

@@ -15,6 +15,7 @@ from sojourn.errors import SojournError
 from sojourn.live.ingest import Held, Ingest
 from sojourn.live.protocol import Incoming, read
 from sojourn.live.refusals import Refusal
+from sojourn.reading.entries import LAST_SEQ
 from sojourn.web.connection import LARGE
 from sojourn.web.errors import Refused, refused, responses
 from sojourn.web.service import Service, TheId, TheIngest, allowed
@@ -29,11 +30,36 @@ _EXAMPLE = [
 _PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 0.8, 0.8, 0.8)  # seconds at most, before a session is claimed once more
 _PATIENCE = 30.0  # seconds for the next piece of a body
 _GOING_DOWN = "going_down", "the server is going down; send it again"
+_ID = {"type": "string", "description": "As in the address"}
+_TIME = {"type": "number", "minimum": 0, "description": "Epoch seconds with at most 6 decimal places"}
+_MARKER = {
+    "type": "object",
+    "required": ["type", "timestamp", "session_id"],
+    "properties": {"type": {"enum": ["SESSION_START", "SESSION_END"]}, "timestamp": _TIME, "session_id": _ID},
+}
+_EVENT = {
+    "type": "object",
+    "description": "With any further keys",
+    "required": ["type", "timestamp", "name"],
+    "properties": {"type": {"const": "EVENT"}, "timestamp": _TIME, "name": {"type": "string"}},
+}
+_ENTRIES = {"type": "array", "minItems": 1, "items": {"anyOf": [_MARKER, _EVENT]}}
+_NUMBERED = {
+    "type": "object",
+    "description": "The same with its number, which may be sent again",
+    "required": ["seq", "events"],
+    "properties": {
+        "seq": {"type": "integer", "minimum": 1, "maximum": LAST_SEQ},
+        "events": _ENTRIES,
+        "session_id": {**_ID, "type": ["string", "null"]},
+    },
+    "additionalProperties": False,
+}
 _BODY = {
     "requestBody": {
         "required": True,
         "content": {
-            _JSON: {"schema": {}, "example": _EXAMPLE},
+            _JSON: {"schema": {"anyOf": [_ENTRIES, _NUMBERED]}, "example": _EXAMPLE},
             _LINES[0]: {"schema": {"type": "string"}, "example": msgspec.json.encode(_EXAMPLE).decode() + "\n"},
         },
     }

@@ -1,6 +1,6 @@
 """Whether the service lives and works, and what it has counted."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from fastapi import APIRouter, Response
@@ -8,11 +8,15 @@ from pydantic import BaseModel
 
 from sojourn.live.refusals import Refusal
 from sojourn.live.telemetry import CONTENT_TYPE
-from sojourn.web.errors import body
+from sojourn.web.errors import body, responses
 from sojourn.web.service import TheIngest, TheService, allowed
 
 router = APIRouter(prefix="/health", tags=["health"])
 telemetry = APIRouter(tags=["health"])
+
+_COUNTS: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Counters"}
+}
 
 
 class Health(BaseModel):
@@ -41,7 +45,9 @@ async def ready(service: TheService) -> Response:
     return _told(200 if is_ready else 503, {"status": "ok" if is_ready else "unavailable", "parts": parts})
 
 
-@telemetry.get("/telemetry", response_class=Response, dependencies=[allowed("read")])
+@telemetry.get(
+    "/telemetry", response_class=Response, responses=_COUNTS | responses(401, 403), dependencies=[allowed("read")]
+)
 async def counts(ingest: TheIngest) -> Response:
     """Counters of live sessions in Prometheus' text form."""
     return Response(ingest.telemetry.text(), media_type=CONTENT_TYPE)

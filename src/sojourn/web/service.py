@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from fastapi import Depends, Request
+from fastapi import Depends, Path, Request
+from fastapi.security import HTTPBearer
 
 from sojourn.errors import SojournError
 from sojourn.live.ingest import Ingest
@@ -17,6 +18,9 @@ from sojourn.web.access import Access
 from sojourn.web.errors import Refused, refused
 
 _FRESH = 1.0
+_BEARER = HTTPBearer(
+    scheme_name="bearer", description="Where the service has tokens, and one that may do this", auto_error=False
+)  # says so in the OpenAPI document; `Access` looks
 
 
 @dataclass
@@ -48,7 +52,8 @@ class Service:
 def allowed(scope: str) -> Any:
     """A route's dependency: refuses who may not do what *scope* says (to the session in the path, if there is one)."""
 
-    async def check(request: Request) -> None:  # a plain function would cost a thread, as all of these
+    # a plain function would cost a thread, as all of these
+    async def check(request: Request, _: Annotated[object, Depends(_BEARER)]) -> None:
         access: Access = request.app.state.service.access
         denied = access.denied(request.scope, scope, request.path_params.get("session_id"))
         if denied is not None:
@@ -80,7 +85,7 @@ async def _ingest(request: Request) -> Ingest:
     return ingest
 
 
-async def _id(session_id: str) -> str:
+async def _id(session_id: Annotated[str, Path(description="1 to 128 of A-Z a-z 0-9 . _ ~ -")]) -> str:
     if not is_session_id(session_id):
         raise refused("bad_session_id", "a session's id is 1 to 128 of A-Z a-z 0-9 . _ ~ -", "$.path.session_id")
     return session_id

@@ -15,6 +15,7 @@ from sojourn.live.assemble import document
 from sojourn.live.ingest import Ingest
 from sojourn.reading.entries import is_session_id
 from sojourn.store.journals import Session
+from sojourn.web.answers import NOT_MODIFIED
 from sojourn.web.errors import Refused, refused, responses
 from sojourn.web.service import TheId, TheIngest, allowed
 
@@ -31,7 +32,7 @@ _DOCUMENT = {
 
 _READ: dict[int | str, dict[str, Any]] = {
     200: {"content": {_JSON: {"example": _DOCUMENT}}},
-    304: {"description": "As before"},
+    **NOT_MODIFIED,
 }
 
 
@@ -81,11 +82,13 @@ async def listing(
 @router.get(
     "/{session_id}",
     response_model=dict[str, Any],
-    responses=responses(400, 401, 403, 404, 503) | _READ,
+    responses=responses(400, 401, 403, 404, 422, 503) | _READ,
     dependencies=[allowed("read")],
 )
 async def read_one(
-    session_id: TheId, ingest: TheIngest, if_none_match: Annotated[str | None, Header()] = None
+    session_id: TheId,
+    ingest: TheIngest,
+    if_none_match: Annotated[str | None, Header(description="`ETag` of an answer before")] = None,
 ) -> Response:
     """The session as one nested document, with everything that is durable; `end` is null while it is open."""
     whole = await asyncio.to_thread(_document, ingest, session_id)
@@ -99,7 +102,7 @@ async def read_one(
 @router.delete(
     "/{session_id}",
     status_code=204,
-    responses=responses(400, 401, 403, 404, 503),
+    responses=responses(400, 401, 403, 404, 422, 503),
     dependencies=[allowed("ingest")],
 )
 async def remove(session_id: TheId, ingest: TheIngest) -> Response:

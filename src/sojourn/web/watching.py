@@ -63,7 +63,7 @@ async def totals(request: Request, service: TheService, ingest: TheIngest) -> St
 @router.get(
     "/{session_id}",
     response_class=StreamingResponse,
-    responses=_EVENTS | responses(400, 401, 403, 404, 429),
+    responses=_EVENTS | responses(400, 401, 403, 404, 422, 429),
     dependencies=[allowed("read")],
 )
 async def one(request: Request, session_id: TheId, service: TheService, ingest: TheIngest) -> StreamingResponse:

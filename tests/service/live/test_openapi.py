@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jsonschema_rs
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, seed, settings
@@ -9,7 +10,7 @@ from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks
 
-from tests.service.live.client import begin, event
+from tests.service.live.client import begin, event, numbered
 from tests.service.live.process import Service
 
 CHECKS = [
@@ -50,6 +51,48 @@ def test_every_route_of_live_sessions_is_asked(document: Any) -> None:
     live = ("/health", "/v1/live", "/v1/sessions", "/telemetry")
     there = {path for path in document.raw_schema["paths"] if path.startswith(live)}
     assert there == {path for path, _ in ROUTES} | STREAMS
+
+
+def test_what_needs_a_token_says_so_and_errors_have_one_shape(document: Any) -> None:
+    """All but health do, each as a bearer; no error is described but as ours."""
+    schema = document.raw_schema
+    assert schema["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
+    error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    for path, methods in schema["paths"].items():
+        for route in methods.values():
+            assert route.get("security") == (None if path.startswith("/health") else [{"bearer": []}]), path
+            assert all(
+                answer["content"] == error
+                for status, answer in route["responses"].items()
+                if status >= "400" and path != "/health/ready"
+            ), path
+
+
+@pytest.mark.parametrize(
+    ("content", "fits"),
+    [
+        ([begin("a"), event(1)], True),
+        ([event(1, more={"any": [1]})], True),
+        (numbered(1, begin("a")), True),
+        ([], False),
+        ({}, False),
+        ([1], False),
+        ([{"type": "EVENT", "timestamp": 1}], False),
+        ([{"type": "SESSION_START", "timestamp": 1}], False),
+        ([{"type": "EVENT", "timestamp": "1", "name": "a"}], False),
+        ([{"type": "CLICK", "timestamp": 1, "name": "a"}], False),
+        (numbered(0, event(1)), False),
+        ({**numbered(1, event(1)), "more": 1}, False),
+    ],
+)
+def test_what_fits_as_a_body_is_what_is_taken(service: Service, document: Any, content: Any, fits: bool) -> None:
+    """The document says what the service does."""
+    post = document.raw_schema["paths"]["/v1/sessions/{session_id}/events"]["post"]
+    schema = post["requestBody"]["content"]["application/json"]["schema"]
+    assert jsonschema_rs.is_valid(schema, content) is fits
+    service.post("a", [begin("a")])
+    assert (service.post("a", content).status == 200) is fits
+    assert service.ask("DELETE", "/v1/sessions/a").status == 204
 
 
 @pytest.mark.parametrize(("path", "method", "mode"), ASKED)

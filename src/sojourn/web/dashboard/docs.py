@@ -100,19 +100,17 @@ def _examples(document: Mapping[str, Any], content: Mapping[str, Any]) -> list[t
 def _example(document: Mapping[str, Any], schema: Mapping[str, Any]) -> Any:
     """A value as *schema* describes it, of the examples in it."""
     schema = _resolved(document, schema)
-    if "examples" in schema:
-        return schema["examples"][0]
+    given = schema.get("examples") or [schema[name] for name in ("default", "const") if name in schema]
+    if given:
+        return given[0]
     if "anyOf" in schema:
         return _example(document, schema["anyOf"][0])
-    if schema.get("type") == "array":
+    if "items" in schema:
         return [_example(document, schema["items"])]
     if "properties" in schema:
         return {name: _example(document, each) for name, each in schema["properties"].items()}
-    for name in ("default", "const"):
-        if name in schema:
-            return schema[name]
-    plain: dict[str, Any] = {"string": "…", "integer": 1, "number": 1.5, "boolean": True, "object": {}}
-    return schema["enum"][0] if "enum" in schema else plain.get(schema.get("type", ""))
+    plain = {"string": "…", "integer": 1, "number": 1.5, "boolean": True, "object": {}}.get(schema.get("type", ""))
+    return schema.get("enum", [plain])[0]
 
 
 def _resolved(document: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:

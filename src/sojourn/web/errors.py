@@ -10,6 +10,9 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from sojourn.errors import SojournError, UsageError, as_ours
 from sojourn.live.refusals import ANSWERS, Refusal
@@ -41,6 +44,7 @@ STATUSES = {
 """HTTP status by code. A `UsageError` without an entry is 400; any other error of ours is 503: the request was fine."""
 
 _RETRY = {"Retry-After": "1"}
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 class Error(BaseModel):
@@ -98,6 +102,17 @@ def handle_errors(app: FastAPI) -> None:
     }
     for kind, handler in handlers.items():
         app.add_exception_handler(kind, handler)
+    otherwise = app.router.default
+
+    async def nowhere(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket" and "websocket.http.response" in scope.get("extensions", {}):
+            said = f"no WebSocket is at {scope['path']}; sessions stream at /v1/sessions/ID/stream"
+            denial = answer(Refusal("not_found", "$", said), 404)
+            await WebSocket(scope, receive, send).send_denial_response(denial)
+        else:
+            await otherwise(scope, receive, send)
+
+    app.router.default = nowhere
 
 
 def status_of(error: SojournError) -> int:
@@ -124,11 +139,29 @@ async def _invalid(_: Request, error: RequestValidationError) -> Response:
 
 
 async def _http(request: Request, error: HTTPException) -> Response:
-    code = {404: "not_found", 405: "bad_method"}.get(error.status_code, "bad_request")
-    said = f"there is nothing at {request.url.path}; see /docs" if error.status_code == 404 else str(error.detail)
+    path, headers = request.url.path, dict(error.headers or {})
+    if error.status_code == 404:
+        code, said = "not_found", f"there is nothing at {path}; see /docs"
+    elif error.status_code == 405:
+        known = _known_methods(request)
+        code, said = "bad_method", f"{path} does not know {request.method}; it knows {', '.join(known)}"
+        headers["Allow"] = ", ".join(known)
+    else:
+        code, said = "bad_request", str(error.detail)
     told = answer(Refusal(code, "$", said), error.status_code)
-    told.headers.update(error.headers or {})
+    told.headers.update(headers)
     return told
+
+
+def _known_methods(request: Request) -> list[str]:
+    """What may be done at the request's path, by all routes together."""
+    routes = request.app.routes
+    known = [
+        method
+        for method in _METHODS
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+    ]
+    return ["GET", "HEAD", *known[1:]] if known[:1] == ["GET"] else known
 
 
 async def _unexpected(_: Request, __: Exception) -> Response:  # the server logs it

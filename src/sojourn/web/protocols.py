@@ -239,6 +239,12 @@ class WebSocket(WebSocketsSansIOProtocol):
         self._read_on()
         return message
 
+    async def send(self, message: Any) -> None:
+        """Send what the application says; an answer that opens no WebSocket ends the handshake as well."""
+        await super().send(message)
+        if self.initial_response is not None and self.close_sent:
+            self.handshake_complete = True  # else uvicorn complains that nothing was answered
+
     def evict(self) -> None:
         """Go: all clients together hold too much, and this one most of it."""
         self._is_counted = False

@@ -230,6 +230,27 @@ def test_one_shape_for_every_error(service: Service, method: str, path: str, sta
     assert found.headers["content-type"] == "application/json"
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "known"),
+    [
+        ("PUT", "/v1/sessions/a", "GET, HEAD, DELETE"),
+        ("GET", "/v1/sessions/a/events", "POST"),
+        ("HEAD", "/v1/sessions/a/events", "POST"),
+        ("POST", "/v1/sessions", "GET, HEAD"),
+        ("PATCH", "/health/ready", "GET, HEAD"),
+        ("DELETE", "/docs", "GET, HEAD"),
+        ("GET", "/sign-in", "POST"),
+        ("OPTIONS", "/openapi.json", "GET, HEAD"),
+    ],
+)
+def test_a_path_says_what_it_knows(service: Service, method: str, path: str, known: str) -> None:
+    """All its methods, whichever route has them."""
+    found = service.ask(method, path)
+    assert (found.status, found.headers["allow"]) == (405, known)
+    if method != "HEAD":
+        assert (found.code, found.json["message"]) == ("bad_method", f"{path} does not know {method}; it knows {known}")
+
+
 def test_what_is_counted(new_place: Callable[[], Place]) -> None:
     """Events, messages, refusals by code and connections, equal to what was sent; commits and what waits."""
     service = start(new_place())

@@ -4,6 +4,7 @@ import json
 import time
 
 import pytest
+from websockets.exceptions import InvalidStatus
 
 from tests.service.live.client import BEGIN, Client, begin, end, event, numbered, refusal
 from tests.service.live.conftest import Start
@@ -30,6 +31,18 @@ def test_a_session_from_its_start_to_its_end(service: Service, name: str) -> Non
     found = service.document(name)
     assert (found["start"], found["end"]) == (BEGIN, BEGIN + 1000)
     assert [child["name"] for child in found["children"]] == ["1", "2"]
+
+
+@pytest.mark.parametrize("path", ["/v1/nope", "/v1/sessions/a/stream/", "/v1/sessions//stream", "/v1/sessions/a", "/"])
+def test_where_nothing_streams_is_not_found(service: Service, path: str) -> None:
+    """As everywhere, in the shape of all errors."""
+    with pytest.raises(InvalidStatus) as met:
+        Client(service, "a", path=path)
+    answered = met.value.response
+    assert (answered.status_code, answered.headers["content-type"]) == (404, "application/json")
+    error = json.loads(answered.body)
+    assert (error["type"], error["code"], error["path"]) == ("error", "not_found", "$")
+    assert error["message"].startswith(f"no WebSocket is at {path};")
 
 
 def test_numbers_go_on_from_the_welcome(service: Service, name: str) -> None:

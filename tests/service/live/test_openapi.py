@@ -1,5 +1,6 @@
 """The OpenAPI document of live sessions is kept: whatever is asked for, the answers are those that it describes."""
 
+import re
 from typing import Any
 
 import jsonschema_rs
@@ -10,6 +11,7 @@ from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks
 
+from tests.docs import pages
 from tests.service.live.client import begin, event, numbered
 from tests.service.live.process import Service
 
@@ -51,6 +53,19 @@ def test_every_route_of_live_sessions_is_asked(document: Any) -> None:
     live = ("/health", "/v1/live", "/v1/sessions", "/telemetry")
     there = {path for path in document.raw_schema["paths"] if path.startswith(live)}
     assert there == {path for path, _ in ROUTES} | STREAMS
+
+
+def test_every_path_and_parameter_is_explained(document: Any) -> None:
+    """The page about HTTP has a section for each path, which names each of its parameters and has no other."""
+    page = pages.DOCS / "reference" / "http.md"
+    for path, methods in document.raw_schema["paths"].items():
+        told = set(re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", pages.section(page, f"`{path}`"), re.MULTILINE))
+        names = {name for cell in told for name in re.findall(r"`(\w+)`", cell)}
+        given = [one for route in methods.values() for one in route.get("parameters", [])]
+        assert names == {one["name"] for one in given if one["in"] == "query"}, path
+    assert {heading.strip("`") for heading in pages.headings(page) if heading.startswith("`/")} == set(
+        document.raw_schema["paths"]
+    )
 
 
 def test_what_needs_a_token_says_so_and_errors_have_one_shape(document: Any) -> None:

@@ -85,7 +85,9 @@ async def add(
     session_id: TheId,
     ingest: TheIngest,
     content_type: Annotated[str, Header(include_in_schema=False)] = "",
-    idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
+    idempotency_key: Annotated[
+        str | None, Header(max_length=200, description="The same when the request is sent again")
+    ] = None,
 ) -> Response:
     """Add one message (a JSON array of entries), or one a line; answered once all of it is durable.
 

@@ -56,7 +56,7 @@ def value(
     request: Request,
     name: Annotated[str, Path(examples=["orders"])],
     store: TheStore,
-    pipeline: Annotated[str | None, Query(examples=["webshop"])] = None,
+    pipeline: Annotated[str | None, Query(description="Read its tables", examples=["webshop"])] = None,
 ) -> Response:
     """A metric, worked out now from the published tables; *pipeline* names another than the ready one."""
     source = pipeline or registry.metric(name).pipeline

@@ -69,13 +69,13 @@ class Page(BaseModel):
 )
 async def listing(
     ingest: TheIngest,
-    status: Literal["open", "ended"] | None = None,
+    status: Annotated[Literal["open", "ended"] | None, Query(description="Only these")] = None,
     begin: Annotated[
         str | None, Query(alias="from", description="Started then or later: ISO, or epoch seconds")
     ] = None,
     end: Annotated[str | None, Query(alias="to", description="Started before: ISO, or epoch seconds")] = None,
     cursor: Annotated[str | None, Query(description="`next` of the page before")] = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    limit: Annotated[int, Query(ge=1, le=1000, description="How many at most")] = 100,
 ) -> Response:
     """Pages of sessions, open and ended, by start and id."""
     after = (-_FAR if (start := _time(begin, "from")) is None else start, "") if cursor is None else _after(cursor)

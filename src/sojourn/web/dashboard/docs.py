@@ -75,8 +75,8 @@ def _kind(document: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
     if "enum" in schema:
         return " or ".join(map(str, schema["enum"]))
     kind = str(schema.get("type", "anything"))
-    bounds = [("at least", "minimum"), ("at most", "maximum"), ("at most", "maxLength")]
-    told = [f"{words} {schema[name]}" for words, name in bounds if name in schema]
+    bounds = {"minimum": "at least {}", "maximum": "at most {}", "maxLength": "at most {} characters"}
+    told = [words.format(schema[name]) for name, words in bounds.items() if name in schema]
     return ", ".join([kind, *told])
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Path, Request
 from fastapi.security import HTTPBearer
+from starlette.requests import HTTPConnection
 
 from sojourn.errors import SojournError
 from sojourn.live.ingest import Ingest
@@ -18,9 +19,6 @@ from sojourn.web.access import Access
 from sojourn.web.errors import Refused, refused
 
 _FRESH = 1.0
-_BEARER = HTTPBearer(
-    scheme_name="bearer", description="Where the service has tokens, and one that may do this", auto_error=False
-)  # says so in the OpenAPI document; `Access` looks
 
 
 @dataclass
@@ -52,14 +50,22 @@ class Service:
 def allowed(scope: str) -> Any:
     """A route's dependency: refuses who may not do what *scope* says (to the session in the path, if there is one)."""
 
-    # a plain function would cost a thread, as all of these
-    async def check(request: Request, _: Annotated[object, Depends(_BEARER)]) -> None:
+    return Depends(_Allowed(scope))
+
+
+class _Allowed(HTTPBearer):
+    """Looks with `Access`; that it is a bearer's scheme says so in the OpenAPI document."""
+
+    def __init__(self, scope: str) -> None:
+        said = "Where the service has tokens: one that may do this"
+        super().__init__(scheme_name="bearer", description=said, auto_error=False)
+        self.scope = scope
+
+    async def __call__(self, request: HTTPConnection) -> None:  # a plain function would cost a thread, as all of these
         access: Access = request.app.state.service.access
-        denied = access.denied(request.scope, scope, request.path_params.get("session_id"))
+        denied = access.denied(request.scope, self.scope, request.path_params.get("session_id"))
         if denied is not None:
             raise Refused(denied)
-
-    return Depends(check)
 
 
 def _fault(check: Callable[[], object]) -> SojournError | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -22,6 +23,7 @@ from sojourn.web.service import TheId, TheIngest, allowed
 router = APIRouter(prefix="/v1/sessions", tags=["live sessions"])
 
 _JSON = "application/json"
+_READERS = ThreadPoolExecutor(2, "documents")  # with more threads they fight for the interpreter: half as many answers
 _FAR = 1 << 62  # microseconds, either way: beyond any calendar
 _DOCUMENT = {
     "type": "SESSION",
@@ -96,7 +98,7 @@ async def listing(
 async def read_one(request: Request, session_id: TheId) -> Response:
     """The session as one nested document, with everything that is durable; `end` is null while it is open."""
     ingest: Ingest = request.app.state.service.ingest
-    whole = await asyncio.get_running_loop().run_in_executor(None, _document, ingest, session_id)
+    whole = await asyncio.get_running_loop().run_in_executor(_READERS, _document, ingest, session_id)
     tag = f'"{xxhash.xxh3_128_hexdigest(whole)}"'
     known = [part.strip().removeprefix("W/") for part in request.headers.get("if-none-match", "").split(",")]
     if tag in known or "*" in known:

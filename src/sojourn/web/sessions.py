@@ -23,7 +23,7 @@ from sojourn.web.service import TheId, TheIngest, allowed
 router = APIRouter(prefix="/v1/sessions", tags=["live sessions"])
 
 _JSON = "application/json"
-_READERS = ThreadPoolExecutor(2, "documents")  # with more threads they fight for the interpreter: half as many answers
+_READERS = ThreadPoolExecutor(1, "documents")  # with more threads they fight for the interpreter: half as many answers
 _FAR = 1 << 62  # microseconds, either way: beyond any calendar
 _DOCUMENT = {
     "type": "SESSION",

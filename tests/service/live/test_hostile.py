@@ -244,7 +244,9 @@ def test_who_is_slow_with_a_request_is_closed(service: Service) -> None:
 
 def test_a_body_that_stops_coming(service: Service, name: str) -> None:
     """Is answered after a while; a client that goes away in the midst of it is forgotten."""
-    first = f"POST /v1/sessions/{name}/events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n".encode()
+    first = (
+        f"POST /v1/sessions/{name}/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n".encode()
+    )
     with Raw(service, first + b"Content-Length: 99\r\n\r\n[") as client:
         client.closes_within(2)
         assert client.buffer.startswith(b"HTTP/1.1 408 ")
@@ -276,7 +278,7 @@ def test_pings_without_end(service: Service, name: str) -> None:
 
 def test_large_messages_that_never_end(new_place: Callable[[], Place], closing: ExitStack) -> None:
     """Bytes in memory are bounded over all clients; who holds most has to go, and the others are served."""
-    service = start(new_place(), "--max-waiting", "4MiB")
+    service = start(new_place(), "--max-waiting", "4MiB", "--max-body", "2MiB")
     before = service.memory()
     clients = [closing.enter_context(Raw(service)) for _ in range(40)]
     for number, client in enumerate(clients):
@@ -299,7 +301,7 @@ def test_large_bodies_that_never_end(new_place: Callable[[], Place], closing: Ex
     """So it is with bodies of requests."""
     service = start(new_place(), "--max-waiting", "4MiB", "--max-body", "2MiB")
     before = service.memory()
-    first = b"POST /v1/sessions/x/events HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\n"
+    first = b"POST /v1/sessions/x/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\n"
     first += b"Content-Length: 2000000\r\n\r\n"
     clients = [closing.enter_context(Raw(service)) for _ in range(20)]
     for client in clients:

@@ -253,7 +253,7 @@ def test_a_body_that_stops_coming(service: Service, name: str) -> None:
         assert b'"code":"timeout"' in client.buffer
     with Raw(service, first + b"Content-Length: 99\r\n\r\n["):
         pass
-    with Raw(service, first + b"Expect: 100-continue\r\nContent-Length: 2000000\r\n\r\n") as client:
+    with Raw(service, first + b"Expect: 100-continue\r\nContent-Length: 200000\r\n\r\n") as client:
         client.closes_within(2)
         assert client.buffer.startswith(b"HTTP/1.1 100 ")
         assert b"HTTP/1.1 408 " in client.buffer

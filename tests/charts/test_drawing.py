@@ -28,10 +28,7 @@ def test_it_draws_what_the_command_line_draws(drawer, home):
     specs = [charts.specification(name, Embedded(home)) for name in ("repairs", "session_lengths")]
     wanted = [files.rendered(spec, ".svg", "") for spec in specs]
     found: dict[int, bytes] = {}
-    threads = [
-        threading.Thread(target=lambda at=at: found.update({at: drawer.svg(specs[at % 2])}))
-        for at in range(6)
-    ]
+    threads = [threading.Thread(target=lambda at=at: found.update({at: drawer.svg(specs[at % 2])})) for at in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:

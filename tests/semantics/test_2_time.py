@@ -204,7 +204,12 @@ def test_2_2_tables_do_not_depend_on_the_order_of_records(home: Home, pipeline: 
                 place = {"timestamp": f"01/03/2022 {time}", "url": url, "user": {"id": user}}
                 return {"event_id": str(at % 20), "action": f"a{at % 2}", **place}
             case _:
-                view = {"sessionId": f"k{at % 3}", "timestamp": f"2022-03-01T{time}", "url": url, "userId": user}
+                view: dict[str, object] = {
+                    "sessionId": f"k{at % 3}",
+                    "timestamp": f"2022-03-01T{time}",
+                    "url": url,
+                    "userId": user,
+                }
                 return view | {"experiments": "calm" if user == "a" else "bold"}
 
     records = [record(at) for at in range(40)]

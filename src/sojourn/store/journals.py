@@ -86,6 +86,9 @@ class JournalReader(Protocol):
     def messages(self, session_id: str) -> list[Stored]:
         """The messages of a session by number, from 1 on without a gap."""
 
+    def at_once(self, session_id: str) -> list[Stored] | None:
+        """The same if they are few and at hand, else None: it alone does not wait for others, or a network."""
+
     def message(self, session_id: str, seq: int) -> Stored | None:
         """One message of a session."""
 

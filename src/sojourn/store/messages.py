@@ -23,6 +23,9 @@ FORMAT = 1
 PATIENCE = 5.0
 """Seconds to wait for somebody who writes to the file without our lock, say a person with SQLite's shell."""
 
+_FEW, _LITTLE = 64, 64 << 10
+"""Messages, and bytes, that are read in less time than it takes to hand them to a thread and back."""
+
 _LAYOUT = f"""
 begin immediate;
 create table messages (
@@ -110,6 +113,19 @@ class EmbeddedReader:
         """The messages of a session by number, from 1 on without a gap."""
         return self._stored(f"{_STORED} where session_id = ? order by seq", session_id)
 
+    def at_once(self, session_id: str) -> list[Stored] | None:
+        """The same if they hold little and nobody else is reading, else None."""
+        if not self._reading_lock.acquire(blocking=False):
+            return None
+        try:
+            found = self._read(
+                f"{_STORED} where session_id = ? order by seq limit {_FEW + 1}", session_id, size=_LITTLE
+            )
+        finally:
+            self._reading_lock.release()
+        is_all = len(found) <= _FEW and sum(len(one.content) for one in found) < _LITTLE
+        return found if is_all else None
+
     def message(self, session_id: str, seq: int) -> Stored | None:
         """One message of a session."""
         found = self._stored(f"{_STORED} where session_id = ? and seq = ?", session_id, seq)
@@ -145,8 +161,12 @@ class EmbeddedReader:
             return self._reading.execute(sql, values).fetchall()
 
     def _stored(self, sql: str, *values: object, size: int | None = None) -> list[Stored]:
+        with self._reading_lock:
+            return self._read(sql, *values, size=size)
+
+    def _read(self, sql: str, *values: object, size: int | None = None) -> list[Stored]:
         found, total = [], 0
-        with self._reading_lock, faults(self.path), closing(self._reading.cursor()) as cursor:
+        with faults(self.path), closing(self._reading.cursor()) as cursor:
             for *row, digest in cursor.execute(sql, values):
                 found.append(message := Stored(*row))
                 if digest_of(message.content) != digest:

@@ -112,6 +112,10 @@ class PostgresJournalReader:
         """The messages of a session by number, from 1 on without a gap."""
         return self._stored(f"{_STORED} where session_id = $1 order by seq", session_id)
 
+    def at_once(self, session_id: str) -> list[Stored] | None:  # noqa: ARG002 - a database is never at hand
+        """None: a database has to be asked."""
+        return None
+
     def message(self, session_id: str, seq: int) -> Stored | None:
         """One message of a session."""
         found = self._stored(f"{_STORED} where session_id = $1 and seq = $2", session_id, seq)

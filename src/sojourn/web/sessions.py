@@ -15,7 +15,7 @@ from sojourn import times
 from sojourn.live.assemble import document
 from sojourn.live.ingest import Ingest
 from sojourn.reading.entries import is_session_id
-from sojourn.store.journals import Session
+from sojourn.store.journals import Session, Stored
 from sojourn.web.answers import NOT_MODIFIED
 from sojourn.web.errors import Refused, refused, responses
 from sojourn.web.service import TheId, TheIngest, allowed
@@ -23,7 +23,7 @@ from sojourn.web.service import TheId, TheIngest, allowed
 router = APIRouter(prefix="/v1/sessions", tags=["live sessions"])
 
 _JSON = "application/json"
-_READERS = ThreadPoolExecutor(1, "documents")  # with more threads they fight for the interpreter: half as many answers
+_READERS = ThreadPoolExecutor(2, "documents")  # with more threads they fight for the interpreter: half as many answers
 _FAR = 1 << 62  # microseconds, either way: beyond any calendar
 _DOCUMENT = {
     "type": "SESSION",
@@ -98,7 +98,11 @@ async def listing(
 async def read_one(request: Request, session_id: TheId) -> Response:
     """The session as one nested document, with everything that is durable; `end` is null while it is open."""
     ingest: Ingest = request.app.state.service.ingest
-    whole = await asyncio.get_running_loop().run_in_executor(_READERS, _document, ingest, session_id)
+    messages = ingest.journal.at_once(session_id)
+    if messages is None:
+        whole = await asyncio.get_running_loop().run_in_executor(_READERS, _document, ingest, session_id)
+    else:
+        whole = _made(session_id, messages)
     tag = f'"{xxhash.xxh3_128_hexdigest(whole)}"'
     known = [part.strip().removeprefix("W/") for part in request.headers.get("if-none-match", "").split(",")]
     if tag in known or "*" in known:
@@ -120,7 +124,10 @@ async def remove(session_id: TheId, ingest: TheIngest) -> Response:
 
 
 def _document(ingest: Ingest, session_id: str) -> bytes:
-    messages = ingest.journal.messages(session_id)
+    return _made(session_id, ingest.journal.messages(session_id))
+
+
+def _made(session_id: str, messages: list[Stored]) -> bytes:
     if not messages:
         raise _unknown(session_id)
     return document(message.content for message in messages)

@@ -265,3 +265,16 @@ def test_every_acknowledgement_follows_a_sync(tmp_path: Path) -> None:
     assert all("sync journal.sqlite-wal" in part for part in [before, *between[:-1]])
     before, *between = " ".join(_traced(tmp_path / "unsynced", "unsynced")).split("told")
     assert not any("journal.sqlite-wal" in part for part in between[:-1]), "the control: this test can fail"
+
+
+def test_what_is_at_hand_is_read_at_once(journal: EmbeddedJournal) -> None:
+    """All of a session's messages, or nothing: where they are many or large, or somebody else is reading."""
+    put(journal, *(message("few", seq) for seq in range(1, 65)))
+    put(journal, *(message("many", seq) for seq in range(1, 66)))
+    put(journal, *(message("large", seq, f'["{"x" * 40_000}"]') for seq in range(1, 3)))
+    assert journal.at_once("few") == journal.messages("few")
+    assert journal.at_once("none") == []
+    assert [journal.at_once(name) for name in ("many", "large")] == [None, None]
+    with journal._reading_lock:
+        assert journal.at_once("few") is None
+    assert journal.at_once("few") == journal.messages("few")

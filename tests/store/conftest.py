@@ -4,7 +4,9 @@ from pathlib import Path
 import pytest
 
 from sojourn import samples
+from sojourn.store.postgres_journal import PostgresJournal
 from tests import postgres
+from tests.store.journals import InPostgres
 from tests.store.places import STARTED, Place, Tables, end, expectations, sources
 
 
@@ -73,3 +75,18 @@ def expected(tmp_path_factory: pytest.TempPathFactory, files: list[Path]) -> lis
 def tables(place: Place, tmp_path: Path) -> Callable[[], Tables]:
     """What the place publishes now, as CSV."""
     return lambda: place.tables(tmp_path / "tables")
+
+
+@pytest.fixture
+def where(database: str) -> Iterator[InPostgres]:
+    """A fresh database for journals."""
+    place = InPostgres(database)
+    yield place
+    for journal in place.opened:
+        journal.close()
+
+
+@pytest.fixture
+def one(where: InPostgres) -> PostgresJournal:
+    """A process's journal; processes share nothing but the database, so objects stand for them here."""
+    return where.open()

@@ -3,7 +3,6 @@
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -32,21 +31,6 @@ from tests.store.journals import (
     tell,
 )
 from tests.store.places import until
-
-
-@pytest.fixture
-def where(database: str) -> Iterator[InPostgres]:
-    """A fresh database for journals."""
-    place = InPostgres(database)
-    yield place
-    for journal in place.opened:
-        journal.close()
-
-
-@pytest.fixture
-def one(where: InPostgres) -> PostgresJournal:
-    """A process's journal; processes share nothing but the database, so objects stand for them here."""
-    return where.open()
 
 
 @pytest.fixture

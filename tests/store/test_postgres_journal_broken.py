@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
@@ -31,21 +31,6 @@ from tests.store.places import until
 ROUNDS = 10  # the long form is in soak/
 AWAY = ("unreachable", "journal_unusable", "outcome_unknown", "gap")
 """What may be told while the database is away."""
-
-
-@pytest.fixture
-def where(database: str) -> Iterator[InPostgres]:
-    """A fresh database for journals."""
-    place = InPostgres(database)
-    yield place
-    for journal in place.opened:
-        journal.close()
-
-
-@pytest.fixture
-def one(where: InPostgres) -> PostgresJournal:
-    """A process's journal; processes share nothing but the database, so objects stand for them here."""
-    return where.open()
 
 
 def test_who_stands_still_is_left_behind(where: InPostgres, monkeypatch: pytest.MonkeyPatch) -> None:

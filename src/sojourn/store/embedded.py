@@ -1,7 +1,7 @@
 """The embedded warehouse: one immutable DuckDB file per pipeline and run, and a catalog that names the current ones."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,7 +25,7 @@ from sojourn.store.base import (
 from sojourn.store.catalog import Catalog, Entry
 from sojourn.store.current import Current
 from sojourn.store.files import make_folder, move, remove_all_but, sync, write_whole
-from sojourn.store.readings import Limits, Reading, table_query
+from sojourn.store.readings import Limits, Reading
 
 KEPT_SNAPSHOTS = 3
 """Snapshots of a pipeline that stay, the current one included."""
@@ -202,22 +202,14 @@ class Embedded(Store):
 
 
 class _Snapshots(Reading):
+    row_order = "rowid"
+
     def __init__(self, connection: engine.Connection, catalog: Catalog) -> None:
         self.connection = connection
         self.catalog = catalog
 
     def query(self, sql: str) -> pa.RecordBatchReader:
         return engine.select(self.connection, sql)
-
-    def table(
-        self,
-        pipeline: str,
-        table: str,
-        order_by: Sequence[str] | None,
-        where: str = "true",
-        page: tuple[int, int] | None = None,
-    ) -> pa.RecordBatchReader:
-        return self.query(table_query(pipeline, table, [*(order_by or ()), "rowid"], where, page))
 
     def published(self) -> list[dict[str, Any]]:
         return catalogs.published(self.catalog)

@@ -4,7 +4,7 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +18,7 @@ from sojourn.store import relations
 from sojourn.store.adbc import DatabaseError, Session, Sessions, connect
 from sojourn.store.base import Kept, Publication, Store, check_format
 from sojourn.store.files import tell, write_whole
-from sojourn.store.readings import Limits, Reading, table_query
+from sojourn.store.readings import Limits, Reading
 
 _LOCK = 7_030_541_201
 """The advisory lock of whoever writes, one for all of Sojourn in a database."""
@@ -157,6 +157,8 @@ class Postgres(Store):
 
 
 class _Transaction(Reading):
+    row_order = "ctid"  # rows were loaded in their order and never change: their place tells it
+
     def __init__(self, session: Session) -> None:
         self.session = session
 
@@ -164,17 +166,6 @@ class _Transaction(Reading):
         if not _QUERY.match(sql):
             raise UsageError("not_a_query", "only one SELECT (or EXPLAIN, SHOW) can be run here")
         return self.session.stream(sql, copies=not _NOT_STREAMED.search(sql))
-
-    def table(
-        self,
-        pipeline: str,
-        table: str,
-        order_by: Sequence[str] | None,
-        where: str = "true",
-        page: tuple[int, int] | None = None,
-    ) -> pa.RecordBatchReader:
-        # rows were loaded in their order and never change: their place tells it
-        return self.query(table_query(pipeline, table, [*(order_by or ()), "ctid"], where, page))
 
     def published(self) -> list[dict[str, Any]]:
         return _published(self.session)

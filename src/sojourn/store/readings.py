@@ -25,11 +25,13 @@ class Limits:
 class Reading(ABC):
     """What is published at one moment: all its queries see the same runs. One result is read at a time."""
 
+    row_order: str
+    """The column that tells the order in which rows were made."""
+
     @abstractmethod
     def query(self, sql: str) -> pa.RecordBatchReader:
         """The result of a person's read-only query."""
 
-    @abstractmethod
     def table(
         self,
         pipeline: str,
@@ -42,14 +44,11 @@ class Reading(ABC):
 
         *where*: an SQL condition that they meet. *page*: how many of them, after how many.
         """
+        order = ", ".join(f"{identifier(key)} nulls first" for key in [*(order_by or ()), self.row_order])
+        some = f" limit {page[0]} offset {page[1]}" if page is not None else ""
+        source = f"{identifier(pipeline)}.{identifier(table)}"
+        return self.query(f"select * from {source} where {where} order by {order}{some}")
 
     @abstractmethod
     def published(self) -> list[dict[str, Any]]:
         """Every published table, as `Store.published` lists them."""
-
-
-def table_query(pipeline: str, table: str, order_by: Sequence[str], where: str, page: tuple[int, int] | None) -> str:
-    """The SQL of `Reading.table`; *order_by* ends with what tells the order in which rows were made."""
-    order = ", ".join(f"{identifier(key)} nulls first" for key in order_by)
-    some = f" limit {page[0]} offset {page[1]}" if page is not None else ""
-    return f"select * from {identifier(pipeline)}.{identifier(table)} where {where} order by {order}{some}"

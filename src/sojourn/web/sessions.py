@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -23,7 +22,6 @@ from sojourn.web.service import TheId, TheIngest, allowed
 router = APIRouter(prefix="/v1/sessions", tags=["live sessions"])
 
 _JSON = "application/json"
-_READERS = ThreadPoolExecutor(2, "documents")  # with more threads they fight for the interpreter: half as many answers
 _FAR = 1 << 62  # microseconds, either way: beyond any calendar
 _DOCUMENT = {
     "type": "SESSION",
@@ -100,7 +98,7 @@ async def read_one(request: Request, session_id: TheId) -> Response:
     ingest: Ingest = request.app.state.service.ingest
     messages = ingest.journal.at_once(session_id)
     if messages is None:
-        whole = await asyncio.get_running_loop().run_in_executor(_READERS, _document, ingest, session_id)
+        whole = await asyncio.to_thread(_document, ingest, session_id)
     else:
         whole = _made(session_id, messages)
     tag = f'"{xxhash.xxh3_128_hexdigest(whole)}"'

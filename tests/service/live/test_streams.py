@@ -162,10 +162,12 @@ def test_sent_again(service: Service, name: str) -> None:
     with Client(service, name) as client:
         for message in messages + messages:
             client.send(message)
-        client.until_ack(40)
+        while (frame := client.next()) != {"type": "ack", "seq": 40}:
+            # What is durable is acknowledged again at once, also while later messages are on their way.
+            assert frame["type"] == "ack", frame
         client.send(messages[4])
         while (frame := client.next()) != {"type": "ack", "seq": 5}:
-            assert frame == {"type": "ack", "seq": 40} or frame["seq"] < 40
+            assert frame["type"] == "ack", frame
     with Client(service, name) as client:
         assert client.last == 40
         for message in messages:

@@ -31,7 +31,7 @@ LAYERS = (
     {"reading"},
     {"loading"},
     {"checks"},
-    {"faults"},
+    {"faults", "contracts"},
     {"pipeline", "ledger"},
     {"json_schema", "times"},
     {"errors", "show", "samples", "signals", "projection", "__init__"},

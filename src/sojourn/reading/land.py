@@ -27,7 +27,7 @@ from sojourn.reading.csv import CsvLines, header_of
 from sojourn.reading.documents import refuse_documents
 from sojourn.reading.inputs import Input
 from sojourn.reading.jsonl import JsonLines, cut
-from sojourn.reading.parquet import ParquetRows
+from sojourn.reading.parquet import ParquetRows, restored
 from sojourn.reading.sources import Task, digest, first_line, tasks, units
 from sojourn.reading.streams import StreamLines
 from sojourn.reading.urls import derive
@@ -84,11 +84,15 @@ class Landing:
 
 @dataclass
 class Landed:
-    """All parts of one source's inputs in the order of the content, and where they lie."""
+    """All parts of one source's inputs in the order of the content, and where they lie.
+
+    *read_before*: the contents' digests, where the inputs are records of earlier ones that are read again.
+    """
 
     landing: Landing
     inputs: list[Input]
     parts: list[Part] = field(default_factory=list)
+    read_before: list[str] = field(default_factory=list)
 
     def ledgers(self) -> list[Ledger]:
         """What each input's records came to, as far as reading can tell."""
@@ -99,6 +103,8 @@ class Landed:
 
     def contents(self) -> list[str]:
         """A digest of each input's content."""
+        if self.read_before:
+            return self.read_before
         whole = [xxhash.xxh3_128() for _ in self.inputs]
         for part in self.parts:
             whole[part.input_number].update(part.digests)
@@ -116,18 +122,22 @@ class Landed:
 def land(inputs: list[Input], landing: Landing, *, progress: Callable[[int], None]) -> Landed:
     """Read *inputs* into Parquet files; *progress* is told the bytes as they are done."""
     source = landing.source
-    workers = max(1, os.cpu_count() or 1)
     todo: Iterator[Task]
     if source.format == "parquet":
         todo = (Task(at, at, given, 0, given.size) for at, given in enumerate(_files_only(inputs)))
     elif source.format == "csv":
-        todo = _with_headers(tasks(inputs, workers), source)
+        todo = _with_headers(tasks(inputs, _workers()), source)
     else:
         for given in inputs:
             if given.messages is None:
                 refuse_documents(given)
-        todo = _no_documents(tasks(inputs, workers))
-    landed = Landed(landing, inputs)
+        todo = _no_documents(tasks(inputs, _workers()))
+    return land_tasks(todo, Landed(landing, inputs), progress=progress)
+
+
+def land_tasks(todo: Iterator[Task], landed: Landed, *, progress: Callable[[int], None]) -> Landed:
+    """Read the tasks *todo* of the inputs of *landed* into Parquet files."""
+    landing, workers = landed.landing, _workers()
     landing.folder.mkdir(parents=True, exist_ok=True)
     first = list(islice(todo, 2))
     if len(first) < 2:
@@ -140,6 +150,10 @@ def land(inputs: list[Input], landing: Landing, *, progress: Callable[[int], Non
         progress(part.bytes_in)
     landed.parts.sort(key=lambda part: part.number)
     return landed
+
+
+def _workers() -> int:
+    return max(1, os.cpu_count() or 1)
 
 
 def read_task(task: Task) -> Part:
@@ -277,6 +291,10 @@ def _in_processes(todo: Iterator[Task], landing: Landing, workers: int) -> Itera
 
 def _blocks(task: Task) -> Iterator[tuple[bytes, int, Block | None]]:
     """A task's content block by block: digests of its units, lines that are no records, and what was read."""
+    if task.is_again:
+        assert task.content is not None, "records that are read again are carried"
+        yield b"", 0, _again(task, task.content)
+        return
     if isinstance(_reader, ParquetRows):
         assert task.input.path is not None, "checked before"
         for read in _reader.blocks(task.input.path, task.input.name):
@@ -299,6 +317,19 @@ def _blocks(task: Task) -> Iterator[tuple[bytes, int, Block | None]]:
                     0,
                     _reader.read(lines, task.header) if isinstance(_reader, CsvLines) else _reader.read(lines),
                 )
+
+
+def _again(task: Task, content: bytes) -> Block:
+    """Records that were read before, judged by the contract of now."""
+    match _reader:
+        case CsvLines():
+            return _reader.read(content, task.header)
+        case ParquetRows():
+            return _reader.read(restored(content, task.header))
+        case StreamLines():
+            return _reader.read_again(content, task.positions)
+        case JsonLines():
+            return _reader.read(content)
 
 
 def _no_documents(todo: Iterator[Task]) -> Iterator[Task]:

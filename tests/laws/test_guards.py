@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sojourn import run
-from sojourn.engines import duckdb as engine
+from sojourn.engines import building as engine
 from sojourn.errors import SojournError
 from sojourn.ledger import Ledger
 from sojourn.pipeline import Pipeline

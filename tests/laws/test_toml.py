@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from sojourn import export
 from sojourn import run as runs
-from sojourn.engines import duckdb as engine
+from sojourn.engines import building as engine
 from sojourn.errors import UsageError
 from sojourn.loading import load, parse, ready_pipelines, schema_name
 from sojourn.pipeline import Pipeline

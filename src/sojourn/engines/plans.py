@@ -12,22 +12,34 @@ from sojourn.pipeline import Pipeline
 _TABLES = Path(__file__).parent.parent / "tables"
 
 
-def plan(pipeline: Pipeline) -> dict[str, str]:
-    """DuckDB's SQL for *pipeline* by name, as `tables.plan.compile_plan` makes it.
+class Plan(msgspec.Struct, frozen=True):
+    """DuckDB's SQL by name: the *steps* to all tables, and what is *touched* where a part is made anew.
 
-    Kept in the user's cache folder under a digest of the pipeline and of the code that compiles it.
+    See `tables.plan.compile_plan` and `compile_touched`.
     """
+
+    steps: dict[str, str]
+    touched: dict[str, str]
+
+    @property
+    def digest(self) -> str:
+        """Tells plans apart that make tables in different ways."""
+        return hashlib.sha256(repr((self.steps, self.touched)).encode()).hexdigest()
+
+
+def plan(pipeline: Pipeline) -> Plan:
+    """The plan of *pipeline*, kept in the user's cache folder under a digest of it and of the code that compiles it."""
     kept = platformdirs.user_cache_path("sojourn") / "plans" / f"{_digest(pipeline)}.json"
     try:
-        return msgspec.json.decode(kept.read_bytes(), type=dict[str, str])
+        return msgspec.json.decode(kept.read_bytes(), type=Plan)
     except (OSError, msgspec.DecodeError):
         pass
-    from sojourn.tables.plan import compile_plan
+    from sojourn.tables.plan import compile_plan, compile_touched
 
-    compiled = compile_plan(pipeline)
+    compiled = Plan(compile_plan(pipeline), compile_touched(pipeline))
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
-        fresh = kept.with_suffix(f".{hashlib.sha256(repr(compiled).encode()).hexdigest()[:12]}")
+        fresh = kept.with_suffix(f".{compiled.digest[:12]}")
         fresh.write_bytes(msgspec.json.encode(compiled))
         fresh.replace(kept)
     except OSError:

@@ -53,8 +53,20 @@ def hourly_activity(events: ir.Table, pipeline: Pipeline) -> ir.Table:
     counted = placed.group_by(["hour", "url_level1", "url_level2", "activity"]).aggregate(
         activity_count=placed.count(), user_count=placed.user.nunique()
     )
-    bucket = counted.hour.as_timestamp("s").strftime("%Y%m%d%H")
-    return counted.select(time_bucket=bucket, **{name: counted[name] for name in counted.columns if name != "hour"})
+    return counted.select(
+        time_bucket=_bucket(counted.hour), **{name: counted[name] for name in counted.columns if name != "hour"}
+    )
+
+
+def hours(events: ir.Table, pipeline: Pipeline) -> ir.Table:
+    """The hours that *events* stand in: `hour` (its start on the clock, in seconds), `time_bucket`."""
+    found = events.select(hour=_hour(events.occurred_at, pipeline.bucket_timezone)).distinct()
+    return found.mutate(time_bucket=_bucket(found.hour))
+
+
+def of_hours(events: ir.Table, chosen: ir.Table, pipeline: Pipeline) -> ir.Table:
+    """The *events* that stand in the *chosen* hours."""
+    return events.semi_join(chosen, _hour(events.occurred_at, pipeline.bucket_timezone) == chosen.hour)
 
 
 def transitions(events: ir.Table, pipeline: Pipeline) -> ir.Table:
@@ -77,6 +89,10 @@ def transitions(events: ir.Table, pipeline: Pipeline) -> ir.Table:
     return steps.group_by(["from_page", "to_page", "activity"]).aggregate(
         transitions=steps.count(), users=steps.actor.nunique()
     )
+
+
+def _bucket(hour: ir.Value) -> ir.Value:
+    return hour.as_timestamp("s").strftime("%Y%m%d%H")
 
 
 def on_the_clock(instant: ir.Value, zone: str) -> ir.Value:

@@ -28,22 +28,57 @@ def days(intervals: ir.Table, pipeline: Pipeline) -> ir.Table:
     return merged(spans, _OWNED, apart=1)
 
 
-def fleets(online: ir.Table, ends: ir.Table, pipeline: Pipeline, window: int) -> ir.Table:
-    """Distinct devices and users online within the *window* days up to each day, by fleet size.
+def moved_on(online: ir.Table, longer: ir.Table, pipeline: Pipeline) -> ir.Table:
+    """Spans as `days` gives them, *online*, when intervals of their users' devices have become *longer*."""
+    return merged(online.select(*_OWNED, "first", "last").union(days(longer, pipeline)), _OWNED, apart=1)
 
-    *online* are spans of days as `days` gives them. Grain: day, fleet_size: every day from the first to the end of
-    observation, every class that occurs anywhere. In the order of days and classes.
+
+def fleet_changes(online: ir.Table, ends: ir.Table, since: ir.Table, pipeline: Pipeline, window: int) -> ir.Table:
+    """How many distinct devices and users more or less there are online within *window* days, by class.
+
+    *online* are spans of days as `days` gives them. Grain: low (the class's least number of devices), at (the day);
+    columns besides: devices, users. *since*: one row, `day`: changes are those of a history that begins on that day.
     """
-    last_day = _last_day(online, ends, pipeline)
-    reaching = online.cross_join(last_day)
-    reaching = reaching.select(*_OWNED, "first", last=ibis.least(reaching["last"] + (window - 1), reaching.last_day))
+    reaching = online.cross_join(_last_day(online, ends, pipeline)).cross_join(since)
+    reaching = reaching.filter(reaching["last"] + (window - 1) >= reaching.day)
+    reaching = reaching.select(
+        *_OWNED,
+        first=ibis.greatest(reaching["first"], reaching.day),
+        last=ibis.least(reaching["last"] + (window - 1), reaching.last_day),
+    )
     spans = merged(reaching, _OWNED, apart=1) if window > 1 else reaching
     owners = _classes(spans, pipeline.fleet)
     devices = changes(_once(_in_classes(spans, owners), spans), ["low"])
     counted = devices.select("low", "at", devices=devices.change, users=ibis.literal(0, "int64"))
     users = changes(owners, ["low"])
-    counted = counted.union(users.select("low", "at", devices=ibis.literal(0, "int64"), users=users.change))
-    return _by_day(counted, last_day, pipeline.fleet)
+    return _added(counted.union(users.select("low", "at", devices=ibis.literal(0, "int64"), users=users.change)))
+
+
+def changed_since(before: ir.Table, after: ir.Table, since: ir.Table) -> ir.Table:
+    """`fleet_changes` *before*, when from the day *since* on others took their place: *after*, of a history since then."""
+    known = before.cross_join(since)
+    earlier = known.filter(known.at < known.day)
+    # on that day the later history begins with all that is online then, which the earlier one counts already
+    standing = earlier.group_by(["low", "day"]).aggregate(devices=-earlier.devices.sum(), users=-earlier.users.sum())
+    columns = ["low", "at", "devices", "users"]
+    standing = standing.rename(at="day").select(columns)
+    summed = _added(earlier.select(columns).union(standing).union(after.select(columns)))
+    return summed.filter((summed.devices != 0) | (summed.users != 0))
+
+
+def _added(counted: ir.Table) -> ir.Table:
+    return counted.group_by(["low", "at"]).aggregate(
+        devices=counted.devices.sum().cast("int64"), users=counted.users.sum().cast("int64")
+    )
+
+
+def fleets(counted: ir.Table, online: ir.Table, ends: ir.Table, pipeline: Pipeline) -> ir.Table:
+    """Distinct devices and users online by day and fleet size, from `fleet_changes`.
+
+    Grain: day, fleet_size: every day from the first to the end of observation, every class that occurs anywhere. In
+    the order of days and classes.
+    """
+    return _by_day(counted, _last_day(online, ends, pipeline), pipeline.fleet)
 
 
 def device_uptime(
@@ -60,7 +95,7 @@ def device_uptime(
     sizes = today.group_by("user_id").aggregate(size=today.count())
     sized = today.inner_join(sizes, "user_id").select("device_id", "size")
     classes = sized.select("device_id", low=_low(sized.size, pipeline.fleet)).distinct()
-    known = observed.left_join(online_time, "device_id").drop("device_id_right")
+    known = observed.left_join(online_time, "device_id").drop("device_id_right").cross_join(ends)
     placed = known.left_join(classes, "device_id")
     seconds = (placed.ends - placed.first_at).cast("float64") / 1_000_000
     lasting = placed.online.fill_null(0).cast("float64") / 1_000_000

@@ -93,6 +93,23 @@ def presence(events: ir.Table, known_servers: ir.Table, ends: ir.Table, pipeline
         online, destroyed_at=known_servers.destroyed_at
     )
     ruled = known.mutate(rule=ibis.cases(*[(_holds(rule, known), rule.name) for rule in RULES if rule.name]))
+    return _ended(ruled)
+
+
+def extended(open_intervals: ir.Table, known_servers: ir.Table, ends: ir.Table) -> ir.Table:
+    """Intervals that the end of observation closed, when it has moved on and nothing else has: as `presence`."""
+    known = open_intervals.left_join(known_servers, open_intervals.server_id == known_servers.id).cross_join(ends)
+    return _ended(
+        known.select(
+            *("device_id", "user_id", "server_id", "rule", "destroyed_at", "ends"),
+            occurred_at=microseconds(known.started_at),
+            next_at=ibis.null("int64"),
+        )
+    )
+
+
+def _ended(ruled: ir.Table) -> ir.Table:
+    """The intervals that events open, by their `rule` and the moments that may end them."""
     moments = {"next": ruled.next_at, "destruction": ruled.destroyed_at, "observation": ruled.ends}
     named = [rule for rule in RULES if rule.name is not None]
     ended = ruled.mutate(
@@ -129,19 +146,21 @@ def repairs(intervals: ir.Table) -> ir.Table:
     )
 
 
-def unknown_servers(parts: ir.Table, repeats: ir.Table, known_servers: ir.Table, pipeline: Pipeline) -> ir.Table:
+def unknown_servers(
+    parts: ir.Table, repeats: ir.Table, ranks: ir.Table, known_servers: ir.Table, pipeline: Pipeline
+) -> ir.Table:
     """How many accepted records of each new part name a server that no list has: `_part, events`."""
     chosen = parts.anti_join(known_servers, parts.server_id == known_servers.id)  # few, so that the rest is quick
-    known = accepted(parts, chosen, repeats, pipeline)
+    known = accepted(chosen, repeats, ranks, pipeline)
     unknown = known.anti_join(known_servers, known.server_id == known_servers.id)
     return unknown.group_by("_part").aggregate(events=unknown.count())
 
 
 def observed(events: ir.Table, ends: ir.Table) -> ir.Table:
-    """Since when each device has been observed: `device_id`, `first_at`, and when that ended: `ends`."""
+    """Since when each device has been observed: `device_id`, `first_at`."""
     known = events.cross_join(ends)
     known = known.filter(known.occurred_at <= known.ends)
-    return known.group_by("device_id").aggregate(first_at=known.occurred_at.min(), ends=known.ends.max())
+    return known.group_by("device_id").aggregate(first_at=known.occurred_at.min())
 
 
 def online_time(intervals: ir.Table) -> ir.Table:

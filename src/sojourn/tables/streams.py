@@ -35,12 +35,12 @@ def judged(entries: ir.Table) -> ir.Table:
     return placed.select(*entries.columns, _verdict=verdict)
 
 
-def refused(parts: ir.Table, repeats: ir.Table, verdicts: ir.Table, pipeline: Pipeline) -> ir.Table:
+def refused(parts: ir.Table, repeats: ir.Table, ranks: ir.Table, verdicts: ir.Table, pipeline: Pipeline) -> ir.Table:
     """How many entries of each new part their sessions refuse. Grain: one row per part; columns `_part, refused`.
 
     *verdicts* is what `judged` gives; a duplicate is nobody's.
     """
-    new = accepted(parts, parts, repeats, pipeline)
+    new = accepted(parts, repeats, ranks, pipeline)
     out = verdicts.filter(verdicts["_verdict"] == "refused")
     found = new.semi_join(out, [new[key] == out[key] for key in pipeline.events.identity])
     return found.group_by("_part").aggregate(refused=found.count())

@@ -34,12 +34,16 @@ REJECTS = pa.schema(
 
 @dataclass
 class Block:
-    """What one block gave: events as a table, rejects, counts, and how many lines it had."""
+    """What one block gave: events as a table, rejects, counts, and how many lines it had.
+
+    *sessions* of streams are to be withdrawn when all is read, as somebody who is forgotten is named in them.
+    """
 
     events: pa.Table
     rejects: pa.Table
     ledger: Ledger
     lines: int
+    sessions: frozenset[str] = frozenset()
 
 
 @dataclass

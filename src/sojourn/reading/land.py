@@ -25,6 +25,7 @@ from sojourn.pipeline import DERIVED, Source
 from sojourn.reading.block import Block
 from sojourn.reading.csv import CsvLines, header_of
 from sojourn.reading.documents import refuse_documents
+from sojourn.reading.forgotten import NOBODY, Forgotten, withdraw, without
 from sojourn.reading.inputs import Input
 from sojourn.reading.jsonl import JsonLines, cut
 from sojourn.reading.parquet import ParquetRows, restored
@@ -49,7 +50,10 @@ Complete = Callable[[pa.Table], pa.Table]
 
 @dataclass(frozen=True)
 class Part:
-    """What one task gave. *rows* events lie in the file named after the task, if any."""
+    """What one task gave. *rows* events lie in the file named after the task, if any.
+
+    *sessions*: those of streams in which somebody who is forgotten was found.
+    """
 
     number: int
     input_number: int
@@ -59,19 +63,21 @@ class Part:
     rows: int
     rejects: int
     digests: bytes
+    sessions: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
 class Landing:
     """What every task of one source is read with: its *name* and contract, and the folder to write to.
 
-    Events after *until* (epoch microseconds) are dropped.
+    Events after *until* (epoch microseconds) are dropped, and records of who is *forgotten*.
     """
 
     name: str
     source: Source
     folder: Path
     until: int | None = None
+    forgotten: Forgotten = NOBODY
 
     def event_file(self, number: int) -> Path:
         """The file with the events of task *number*."""
@@ -149,7 +155,18 @@ def land_tasks(todo: Iterator[Task], landed: Landed, *, progress: Callable[[int]
         landed.parts.append(part)
         progress(part.bytes_in)
     landed.parts.sort(key=lambda part: part.number)
+    _withdraw(landed)
     return landed
+
+
+def _withdraw(landed: Landed) -> None:
+    """Take back every event of the sessions in which somebody who is forgotten was found, in whichever part."""
+    sessions = frozenset[str]().union(*(part.sessions for part in landed.parts))
+    for at, part in enumerate(landed.parts if sessions else ()):
+        gone = withdraw(landed.landing.event_file(part.number), sessions) if part.rows else 0
+        if gone:
+            part.ledger.dropped["forgotten"] += gone
+            landed.parts[at] = replace(part, rows=part.rows - gone)
 
 
 def _workers() -> int:
@@ -159,7 +176,7 @@ def _workers() -> int:
 def read_task(task: Task) -> Part:
     """Read one task in this process, which `_begin` has made ready."""
     ledger, lines, rows, rejects = Ledger(), 0, 0, 0
-    digests = bytearray(task.digests)
+    digests, sessions = bytearray(task.digests), frozenset[str]()
     events = _Writer(_landing.event_file(task.number), "lz4", lambda table: derive(table, _landing.source))
     refused = _Writer(_landing.reject_file(task.number), "zstd")
     for fresh, skipped, read in _blocks(task):
@@ -178,10 +195,11 @@ def read_task(task: Task) -> Part:
         lines += read.lines
         rows += kept.num_rows
         rejects += read.rejects.num_rows
+        sessions |= read.sessions
     events.close()
     refused.close()
     lines = 0 if task.places else lines  # a place in a journal counts from its beginning already
-    return Part(task.number, task.input_number, task.bytes_in, ledger, lines, rows, rejects, bytes(digests))
+    return Part(task.number, task.input_number, task.bytes_in, ledger, lines, rows, rejects, bytes(digests), sessions)
 
 
 def _observed(read: Block) -> pa.Table:
@@ -298,7 +316,7 @@ def _blocks(task: Task) -> Iterator[tuple[bytes, int, Block | None]]:
     if isinstance(_reader, ParquetRows):
         assert task.input.path is not None, "checked before"
         for read in _reader.blocks(task.input.path, task.input.name):
-            yield b"", 0, read
+            yield b"", 0, without(read, b"", _landing.source, _landing.forgotten)
         for unit, _ in units(task):
             yield digest(unit) if unit else b"", 0, None
         return
@@ -312,11 +330,8 @@ def _blocks(task: Task) -> Iterator[tuple[bytes, int, Block | None]]:
                 yield b"", 1, None
                 header_line = False
             if lines:
-                yield (
-                    b"",
-                    0,
-                    _reader.read(lines, task.header) if isinstance(_reader, CsvLines) else _reader.read(lines),
-                )
+                read = _reader.read(lines, task.header) if isinstance(_reader, CsvLines) else _reader.read(lines)
+                yield b"", 0, without(read, lines, _landing.source, _landing.forgotten)
 
 
 def _again(task: Task, content: bytes) -> Block:

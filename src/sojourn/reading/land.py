@@ -22,13 +22,14 @@ import xxhash
 from sojourn.errors import SojournError, UsageError
 from sojourn.ledger import Ledger
 from sojourn.pipeline import DERIVED, Source
+from sojourn.reading.again import Again, restored
 from sojourn.reading.block import Block
 from sojourn.reading.csv import CsvLines, header_of
 from sojourn.reading.documents import refuse_documents
 from sojourn.reading.forgotten import NOBODY, Forgotten, withdraw, without
 from sojourn.reading.inputs import Input
 from sojourn.reading.jsonl import JsonLines, cut
-from sojourn.reading.parquet import ParquetRows, restored
+from sojourn.reading.parquet import ParquetRows
 from sojourn.reading.sources import Task, digest, first_line, tasks, units
 from sojourn.reading.streams import StreamLines
 from sojourn.reading.urls import derive
@@ -309,9 +310,8 @@ def _in_processes(todo: Iterator[Task], landing: Landing, workers: int) -> Itera
 
 def _blocks(task: Task) -> Iterator[tuple[bytes, int, Block | None]]:
     """A task's content block by block: digests of its units, lines that are no records, and what was read."""
-    if task.is_again:
-        assert task.content is not None, "records that are read again are carried"
-        yield b"", 0, _again(task, task.content)
+    if isinstance(task, Again):
+        yield b"", 0, _again(task)
         return
     if isinstance(_reader, ParquetRows):
         assert task.input.path is not None, "checked before"
@@ -334,8 +334,9 @@ def _blocks(task: Task) -> Iterator[tuple[bytes, int, Block | None]]:
                 yield b"", 0, without(read, lines, _landing.source, _landing.forgotten)
 
 
-def _again(task: Task, content: bytes) -> Block:
+def _again(task: Again) -> Block:
     """Records that were read before, judged by the contract of now."""
+    content = task.content or b""
     match _reader:
         case CsvLines():
             return _reader.read(content, task.header)

@@ -99,6 +99,17 @@ class StreamLines:
             elif not ((is_whole or is_utf8(line)) and self._decode(line, rows)):
                 # a carriage return belongs to the newline, and the last line may have none
                 self._judge(line.removesuffix(b"\r") if at < len(lines) - 1 else line, at + 1, rows)
+        return self._finished(rows, count)
+
+    def read_again(self, block: bytes, positions: tuple[frozenset[int] | None, ...]) -> Block:
+        """Of each line of *block* the entries at *positions*, or all for None."""
+        rows = _Rows({name: [] for name in self.contract.source.fields})
+        for at, (line, wanted) in enumerate(zip(block.split(b"\n"), positions, strict=False), 1):
+            self._judge(line, at, rows, wanted)
+        return self._finished(rows, len(positions))
+
+    def _finished(self, rows: _Rows, count: int) -> Block:
+        """The block of *count* lines that *rows* are made of."""
         schema = field_schema(self.contract.source)
         arrays = [pa.array(rows.columns[name], kind) for name, kind in zip(schema.names, schema.types, strict=True)]
         found = finish(arrays, set(), rows.judged, rows.blank, rows.records + rows.blank, self.contract.source)
@@ -170,16 +181,17 @@ class StreamLines:
         brackets = line.count(b"[") + line.count(b"{") - count
         return brackets > MAX_DEPTH - 2 and depth(line) > MAX_DEPTH
 
-    def _judge(self, line: bytes, number: int, rows: _Rows) -> None:
-        """Judge the line *number*: each of its entries, or all of it where it is no message."""
+    def _judge(self, line: bytes, number: int, rows: _Rows, wanted: frozenset[int] | None = None) -> None:
+        """Judge the line *number*: each of its (*wanted*) entries, or all of it where it is no message."""
         message = self._message(line)
         if isinstance(message, Reject):
             rows.judged.add(message, number, line)
             rows.records += 1
             return
-        for position, text in enumerate(message.texts):
-            rows.judged.add(self._entry(message, position), number, text)
-        rows.records += len(message.texts)
+        positions = [at for at in range(len(message.texts)) if wanted is None or at in wanted]
+        for position in positions:
+            rows.judged.add(self._entry(message, position), number, message.texts[position])
+        rows.records += len(positions)
 
     def _message(self, line: bytes) -> _Message | Reject:
         """The message on *line*, its entries unjudged; or why it is none."""

@@ -22,7 +22,7 @@ import xxhash
 from sojourn.errors import SojournError, UsageError
 from sojourn.ledger import Ledger
 from sojourn.pipeline import DERIVED, Source
-from sojourn.reading.again import Again, restored
+from sojourn.reading.again import Again, restored, types_of
 from sojourn.reading.block import Block
 from sojourn.reading.csv import CsvLines, header_of
 from sojourn.reading.documents import refuse_documents
@@ -93,13 +93,15 @@ class Landing:
 class Landed:
     """All parts of one source's inputs in the order of the content, and where they lie.
 
-    *read_before*: the contents' digests, where the inputs are records of earlier ones that are read again.
+    *read_before*: the contents' digests, where the inputs are records of earlier ones that are read again. *headers*:
+    by the number of an input, what its records cannot be read without: the columns of CSV, the types of Parquet.
     """
 
     landing: Landing
     inputs: list[Input]
     parts: list[Part] = field(default_factory=list)
     read_before: list[str] = field(default_factory=list)
+    headers: dict[int, tuple[str, ...]] = field(default_factory=dict)
 
     def ledgers(self) -> list[Ledger]:
         """What each input's records came to, as far as reading can tell."""
@@ -130,16 +132,19 @@ def land(inputs: list[Input], landing: Landing, *, progress: Callable[[int], Non
     """Read *inputs* into Parquet files; *progress* is told the bytes as they are done."""
     source = landing.source
     todo: Iterator[Task]
+    landed = Landed(landing, inputs)
     if source.format == "parquet":
+        wanted = {declared.keys("parquet")[0] for declared in source.fields.values()}
+        landed.headers |= {at: types_of(given, wanted) for at, given in enumerate(_files_only(inputs))}
         todo = (Task(at, at, given, 0, given.size) for at, given in enumerate(_files_only(inputs)))
     elif source.format == "csv":
-        todo = _with_headers(tasks(inputs, _workers()), source)
+        todo = _with_headers(tasks(inputs, _workers()), landed)
     else:
         for given in inputs:
             if given.messages is None:
                 refuse_documents(given)
         todo = _no_documents(tasks(inputs, _workers()))
-    return land_tasks(todo, Landed(landing, inputs), progress=progress)
+    return land_tasks(todo, landed, progress=progress)
 
 
 def land_tasks(todo: Iterator[Task], landed: Landed, *, progress: Callable[[int], None]) -> Landed:
@@ -311,7 +316,7 @@ def _in_processes(todo: Iterator[Task], landing: Landing, workers: int) -> Itera
 def _blocks(task: Task) -> Iterator[tuple[bytes, int, Block | None]]:
     """A task's content block by block: digests of its units, lines that are no records, and what was read."""
     if isinstance(task, Again):
-        yield b"", 0, _again(task)
+        yield b"", 0, without(_again(task), task.content or b"", _landing.source, _landing.forgotten)
         return
     if isinstance(_reader, ParquetRows):
         assert task.input.path is not None, "checked before"
@@ -356,13 +361,15 @@ def _no_documents(todo: Iterator[Task]) -> Iterator[Task]:
         yield task
 
 
-def _with_headers(todo: Iterator[Task], source: Source) -> Iterator[Task]:
+def _with_headers(todo: Iterator[Task], landed: Landed) -> Iterator[Task]:
     """CSV tasks that know their input's columns; a required column that is missing is one clear error."""
     header: tuple[str, ...] = ()
+    source = landed.landing.source
     for task in todo:
         has_line = False
         if task.start == 0:
             header, has_line = header_of(first_line(task), source)
+            landed.headers[task.input_number] = header
             for name, declared in source.fields.items():
                 if declared.required and declared.keys("csv")[0] not in header:
                     raise UsageError(

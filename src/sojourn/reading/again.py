@@ -12,6 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sojourn.errors import SojournError
+from sojourn.reading.inputs import Input
 from sojourn.reading.sources import Task
 
 
@@ -26,9 +28,12 @@ class Again(Task):
     positions: tuple[frozenset[int] | None, ...] = ()
 
 
-def types_of(path: str, wanted: set[str]) -> tuple[str, ...]:
-    """The types of the *wanted* columns of the Parquet file at *path*, as `restored` takes them."""
-    schema = pq.read_schema(path)
+def types_of(given: Input, wanted: set[str]) -> tuple[str, ...]:
+    """The types of the *wanted* columns of a Parquet file, as `restored` takes them."""
+    try:
+        schema = pq.read_schema(given.path)
+    except pa.ArrowException as error:
+        raise SojournError("corrupt_file", f"{given.name} is not a readable Parquet file: {error}") from error
     fields = [schema.field(at) for at, name in enumerate(schema.names) if name in wanted]
     return (base64.b64encode(pa.schema(fields).serialize().to_pybytes()).decode(),)
 

@@ -15,6 +15,7 @@ from benchmarks.results import MB, Case, Row, answer
 from benchmarks.setting import Setting
 from sojourn import metrics
 from sojourn.store.base import Publication, Store
+from sojourn.store.manifest import Kept
 from sojourn.store.opening import open_store
 
 # As `sojourn run` makes them: four sessions an actor, an order in a quarter of them, up to 30 minutes long.
@@ -139,7 +140,7 @@ def publish(store: Store, source: Path, rows: int, at: int) -> float:
     with store.writing():
         copy = store.staging(run_id) / "snapshot.duckdb"
         shutil.copyfile(source, copy)
-        publication = Publication("webshop", run_id, copy, {"sessions": rows}, (), 0, {}, report, None)
+        publication = Publication(Kept(run_id, {"sessions": rows}), copy, report)
         return _seconds(lambda: store.publish(publication))
 
 

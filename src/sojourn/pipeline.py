@@ -217,6 +217,14 @@ class Pipeline(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self.source))  # as stores give it back
         return plain
 
+    def rules(self) -> dict[str, Any]:
+        """What decides how tables are made of landed events."""
+        tables = {name: settings.gap for name, settings in self.tables.items()}
+        said = [self.sessions, self.bucket_timezone, self.experiments, self.counted_goals, self.fleet, tables]
+        names = ("sessions", "bucket_timezone", "experiments", "goals", "fleet", "tables")
+        plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(dict(zip(names, said, strict=True))))
+        return plain
+
 
 def parse_size(text: str) -> int:
     """Bytes of a size such as ``400MB`` or ``16MiB``; `ValueError` otherwise."""

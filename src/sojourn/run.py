@@ -18,7 +18,8 @@ from sojourn.ledger import Ledger, total
 from sojourn.pipeline import Pipeline
 from sojourn.reading.inputs import Input, as_given
 from sojourn.reading.land import Landed, Landing, Part, land
-from sojourn.store.base import Kept, Publication, Store
+from sojourn.store.base import Publication, Store
+from sojourn.store.manifest import Kept
 
 Progress = Callable[[int], None]
 
@@ -93,7 +94,7 @@ def _publish(
     landed = _land(run, pipeline, staging / "events", options, progress)
     run.refused = quarantine.gather(landed, pipeline.name, run.run_id, staging)
     store.note(run.record())
-    files = [EventFile(store.event_path(file), _source_of(file)) for file in kept.files] + _files(landed)
+    files = [EventFile(store.event_path(file.name), _source_of(file.name)) for file in kept.files] + _files(landed)
     snapshot = staging / "snapshot.duckdb"
     built = build(pipeline, files, snapshot, options.memory, staging / "spill", options.until)
     run.tables = built.tables
@@ -104,13 +105,15 @@ def _publish(
     fresh = store.keep_events([file.path for file in _files(landed) if file.is_kept], pipeline.name, run.run_id)
     store.publish(
         Publication(
-            pipeline=pipeline.name,
-            run_id=run.run_id,
+            Kept(
+                run_id=run.run_id,
+                tables=built.tables,
+                files=(*kept.files, *fresh),
+                events=built.kept,
+                reading=pipeline.fingerprint(),
+                rules=pipeline.rules(),
+            ),
             snapshot=snapshot,
-            tables=built.tables,
-            files=(*kept.files, *fresh),
-            events=built.kept,
-            reading=pipeline.fingerprint(),
             report=run.record(),
             quarantine=run.refused,
         )
@@ -176,7 +179,7 @@ def _kept(store: Store, pipeline: Pipeline, options: Options) -> Kept:
             f"the pipeline {pipeline.name} now reads its records in another way than the run {kept.run_id}; "
             "start it over with --mode replace and all of its files, or give the new pipeline file another name",
         )
-    missing = [path for file in kept.files if not (path := store.event_path(file)).exists()]
+    missing = [path for file in kept.files if not (path := store.event_path(file.name)).exists()]
     if missing:
         raise SojournError(
             "events_missing",

@@ -7,6 +7,7 @@ import duckdb
 
 from sojourn.store.base import Publication, Store
 from sojourn.store.embedded import Embedded
+from sojourn.store.manifest import Kept
 
 NAMES = ["1-2", "3-9", "10-99", "100-999", "1000+"]
 
@@ -32,7 +33,7 @@ def publish(store: Store, pipeline: str, tables: dict[str, str]) -> None:
             for name, query in tables.items():
                 connection.execute(f"create table {name} as {query}")
                 rows[name] = connection.table(name).shape[0]
-        store.publish(Publication(pipeline, run_id, snapshot, rows, (), 0, {}, report, None))
+        store.publish(Publication(Kept(run_id, rows), snapshot, report))
 
 
 def published(home: Path, pipeline: str, tables: dict[str, str]) -> Embedded:

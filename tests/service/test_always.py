@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from sojourn.errors import UsageError
-from sojourn.store.embedded import KEPT_SNAPSHOTS
+from sojourn.store.base import KEPT_RUNS
 from sojourn.store.readings import Limits
 from tests import postgres
 from tests.command import shop, write
@@ -63,7 +63,7 @@ def test_a_new_run_is_seen_at_once_and_no_request_fails(fresh: Place, tmp_path: 
         for each in asking:
             each.__enter__()
         try:
-            for number in range(1, KEPT_SNAPSHOTS + 5):
+            for number in range(1, KEPT_RUNS + 5):
                 report = fresh.run("webshop", write(source, shop(number, "09:00:00", f"c{number}")))
                 page = client.get("/v1/tables/webshop/sessions").json()
                 assert page["run_id"] == report["run_id"]
@@ -147,11 +147,11 @@ def test_a_snapshot_is_read_to_its_end_after_another_took_its_place(tmp_path: Pa
     place.run("webshop", write(source, shop(0, "09:00:00", "c0")))
     sql = "select count(*) as n from webshop.sessions"
     with store.kept_open(Limits()), store.reading() as old:
-        for number in range(1, KEPT_SNAPSHOTS + 2):
+        for number in range(1, KEPT_RUNS + 2):
             place.run("webshop", write(source, shop(number, "09:00:00", f"c{number}")))
             with store.query(sql) as fresh_rows:
                 assert fresh_rows.read_all().to_pylist() == [{"n": number + 1}]
-        assert len(list((place.home / "warehouse" / "webshop").iterdir())) == KEPT_SNAPSHOTS
+        assert len(list((place.home / "warehouse" / "webshop").glob("*.duckdb"))) == KEPT_RUNS
         assert old.query(sql).read_all().to_pylist() == [{"n": 1}]
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from sojourn.cli import main
-from sojourn.store import adbc, embedded, files, postgres, relations
+from sojourn.store import adbc, base, embedded, files, postgres, relations
 from sojourn.store.base import Publication
 
 _CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree", "sojourn.statement"}
@@ -79,10 +79,11 @@ def catalog_before_snapshot() -> None:
 
     def write(path: Path, content: bytes) -> None:
         files.write_whole(path, content)
-        if path.name == "catalog.json" and b"events" in content:
+        if path.name == "catalog.json" and b"current" in content:
             die()
 
-    vars(embedded).update(move=move, write_whole=write)
+    vars(base).update(move=move)
+    vars(embedded).update(write_whole=write)
 
 
 def table_by_table() -> None:
@@ -106,16 +107,16 @@ def table_by_table() -> None:
 
 
 def listed_apart() -> None:
-    """PostgreSQL's list of event files is committed before the tables: dies in between."""
-    publish = postgres.Postgres.publish
+    """PostgreSQL's list of runs is committed before the tables: dies in between."""
+    commit = postgres.Postgres._commit
 
-    def publish_in_two(self: postgres.Postgres, publication: Publication) -> None:
+    def commit_in_two(self: postgres.Postgres, publication: Publication, runs: list[str]) -> None:
         with adbc.connect(self.url) as session:
-            relations.list_pipeline(session, publication)
+            relations.list_pipeline(session, publication, runs)
         die()
-        publish(self, publication)
+        commit(self, publication, runs)
 
-    postgres.Postgres.publish = publish_in_two  # type: ignore[method-assign]
+    postgres.Postgres._commit = commit_in_two  # type: ignore[method-assign]
 
 
 DOUBLES: dict[str, Callable[[], None]] = {

@@ -97,15 +97,26 @@ class Place:
         found = {str(path.relative_to(self.home)) for path in self.home.rglob("*") if path.is_file()}
         found -= {"lock", "catalog.json", "home.id"}
         if self.url:
-            area = self.open_area()
-            listed = postgres.rows(self.url, "select path from sojourn.event_files")
-            return sorted(found - {f"{area}/events/{row['path']}" for row in listed})
+            kept = postgres.rows(self.url, "select pipeline as name, runs from sojourn.pipelines")
+            return sorted(
+                found
+                - self._listed(f"{self.open_area()}/", {row["name"]: json.loads(str(row["runs"])) for row in kept})
+            )
         catalog = json.loads((self.home / "catalog.json").read_bytes())
-        for name, entry in catalog["pipelines"].items():
-            found -= {f"warehouse/{name}/{run}.duckdb" for run in entry["runs"]}
-            found -= {f"events/{file}" for file in entry["files"]}
+        found -= self._listed("", {name: entry["runs"] for name, entry in catalog["pipelines"].items()})
         found -= {f"runs/{run}.parquet" for run in catalog["runs"]}
         return sorted(found - {f"quarantine/{name}" for name in catalog["quarantine"]})
+
+    def _listed(self, area: str, kept: dict[str, list[str]]) -> set[str]:
+        """What the kept runs of each pipeline name: their own two files, and event files."""
+        listed = set()
+        for name, runs in kept.items():
+            for run in runs:
+                manifest = f"{area}warehouse/{name}/{run}.json"
+                listed |= {manifest, f"{area}warehouse/{name}/{run}.duckdb"}
+                files = json.loads((self.home / manifest).read_bytes())["files"]
+                listed |= {f"{area}events/{file['name']}" for file in files}
+        return listed
 
     def _garbage_in_database(self) -> list[str]:
         assert self.url is not None
@@ -114,7 +125,7 @@ class Place:
             "select relname::text as name from pg_class where relnamespace = 'sojourn'::regnamespace "
             "and relkind = 'r' and not relispartition and relname not like 'live%'",
         )
-        own = {"meta", "runs", "quarantine", "pipelines", "event_files"}
+        own = {"meta", "runs", "quarantine", "pipelines"}
         return sorted({str(row["name"]) for row in relations} - own)
 
     def open_area(self) -> str:

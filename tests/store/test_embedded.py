@@ -16,7 +16,8 @@ import pytest
 
 from sojourn.store import embedded as module
 from sojourn.store import files as files_module
-from sojourn.store.embedded import KEPT_SNAPSHOTS, Embedded
+from sojourn.store.base import KEPT_RUNS
+from sojourn.store.embedded import Embedded
 from tests.command import Result
 from tests.store.places import Place, Tables
 
@@ -59,8 +60,8 @@ def test_the_last_snapshots_stay_and_garbage_goes(used: Place, files: list[Path]
         (used.home / name).write_bytes(b"garbage")
     (used.home / "quarantine/webshop/x.parquet").write_bytes(b"garbage")
     runs = [used.run("webshop", file)["run_id"] for file in files[1:5]]
-    found = sorted(path.stem for path in (used.home / "warehouse/webshop").iterdir())
-    assert found == sorted(runs)[-KEPT_SNAPSHOTS:]
+    found = {path.name for path in (used.home / "warehouse/webshop").iterdir()}
+    assert found == {f"{run}{end}" for run in sorted(runs)[-KEPT_RUNS:] for end in (".duckdb", ".json")}
     assert used.garbage() == []
     assert not (used.home / "staging").exists()
 
@@ -86,8 +87,10 @@ def test_what_the_catalog_names_is_on_the_disk_first(
         listed = [place.home / "runs" / f"{run}.parquet" for run in catalog["runs"]]
         listed += [place.home / "quarantine" / name for name in catalog["quarantine"]]
         for name, entry in catalog["pipelines"].items():
-            listed += [place.home / "warehouse" / name / f"{run}.duckdb" for run in entry["runs"]]
-            listed += [place.home / "events" / file for file in entry["files"]]
+            kept = [place.home / "warehouse" / name / f"{run}.json" for run in entry["runs"]]
+            files = [file["name"] for path in kept for file in json.loads(path.read_bytes())["files"]]
+            listed += [*kept, *(path.with_suffix(".duckdb") for path in kept)]
+            listed += [place.home / "events" / file for file in files]
         for file in listed:
             assert {identity(path) for path in [file, *file.parents] if path.is_relative_to(place.home)} <= synced
             checked.append(file)
@@ -97,7 +100,7 @@ def test_what_the_catalog_names_is_on_the_disk_first(
     monkeypatch.setattr(os, "fsync", syncing)
     monkeypatch.setattr(module, "write_whole", writing)
     place.run("webshop", files[0])
-    assert len(checked) == 4
+    assert len(checked) == 5
 
 
 def test_a_reader_looks_again_when_runs_replace_what_it_was_about_to_read(
@@ -117,7 +120,7 @@ def test_a_reader_looks_again_when_runs_replace_what_it_was_about_to_read(
 @pytest.mark.parametrize("how", ["missing", "cut", "other"])
 def test_a_damaged_snapshot_is_one_sentence(used: Place, how: str) -> None:
     """A snapshot that is gone, too short or no snapshot at all is named; no traceback, no endless second look."""
-    (snapshot,) = (used.home / "warehouse/webshop").iterdir()
+    (snapshot,) = (used.home / "warehouse/webshop").glob("*.duckdb")
     content = {"cut": snapshot.read_bytes()[:5000], "other": b"x" * 5000}.get(how)
     snapshot.write_bytes(content) if content is not None else snapshot.unlink()
     for words in (["metrics", "orders"], ["sql", "select 1"], ["export", "webshop", "--out", used.home / "out"]):
@@ -129,7 +132,7 @@ def test_a_damaged_snapshot_is_one_sentence(used: Place, how: str) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b'{"format": 99}', "was written by a newer Sojourn (format 99, this one knows 1)"),
+        (b'{"format": 99}', "was written by a newer Sojourn (format 99, this one knows 2)"),
         (b"", "is damaged"),
         (b'{"pipelines": {"webshop": {', "is damaged"),
         (b'{"pipelines": {"webshop": {"runs": []}}}', "is damaged"),
@@ -238,7 +241,7 @@ def test_cleaning_up_after_publishing_cannot_fail_the_run(
     monkeypatch.setattr(Path, "unlink", unlink)
     used.run("webshop", files[3])
     monkeypatch.undo()
-    assert len(used.garbage()) == 1
+    assert len(used.garbage()) == 2  # a snapshot and its manifest
     used.run("webshop", files[4])
     assert used.garbage() == []
 

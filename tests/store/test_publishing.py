@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sojourn import running, samples
-from sojourn.store.base import Kept
+from sojourn.store.manifest import Kept
 from tests.command import shop, write
 from tests.store.places import Place, Tables
 

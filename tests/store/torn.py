@@ -3,6 +3,7 @@
 from typing import Any
 
 import duckdb
+import msgspec
 import pyarrow as pa
 
 from sojourn.store.base import Publication, Store
@@ -34,6 +35,4 @@ def publish_torn(store: Store, sessions: list[dict[str, Any]]) -> None:
             )
         tables = {"sessions": len(sessions), "session_durations_by_referrer": 1}
         kept = store.kept("webshop")
-        store.publish(
-            Publication("webshop", run_id, snapshot, tables, kept.files, kept.events, kept.reading, report, None)
-        )
+        store.publish(Publication(msgspec.structs.replace(kept, run_id=run_id, tables=tables), snapshot, report))

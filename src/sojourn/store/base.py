@@ -1,23 +1,27 @@
 """What every store does, and the records it keeps."""
 
 import json
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sojourn.errors import SojournError, UsageError
 from sojourn.loading import to_begin
-from sojourn.store.files import locked, make_folder, move, remove_all_but
+from sojourn.store import manifest
+from sojourn.store.files import checksum, locked, make_folder, move, remove_all_but
+from sojourn.store.manifest import Entry, Kept, KeptFile
 from sojourn.store.readings import Limits, Reading
 
-FORMAT = 1
+FORMAT = 2
 """How a home and a database are laid out; one that was written in a newer way is refused."""
 
 RUNS = pa.schema(
@@ -46,29 +50,27 @@ IDENTITY = ("pipeline", "source", "content", "line", "path")
 """A line of a file can hold several records, the entries of a message: the path tells them apart."""
 
 
-@dataclass(frozen=True)
-class Kept:
-    """What a store holds of a pipeline from earlier runs."""
-
-    run_id: str | None = None
-    files: tuple[str, ...] = ()
-    events: int = 0
-    reading: dict[str, Any] = field(default_factory=dict)
+KEPT_RUNS = 3
+"""Runs of a pipeline that can be gone back to, the current one included, where `SOJOURN_KEEP_RUNS` says nothing."""
 
 
 @dataclass(frozen=True)
 class Publication:
-    """One finished run: its tables in the DuckDB file *snapshot*, and the event files they rest on."""
+    """One finished run: what it leaves (*kept*), its tables in the DuckDB file *snapshot*, its *report* with the time
+    it began, and its quarantined records. The records in *replayed*, which has the columns of `IDENTITY`, leave the
+    quarantine before.
+    """
 
-    pipeline: str
-    run_id: str
+    kept: Kept
     snapshot: Path
-    tables: dict[str, int]
-    files: tuple[str, ...]
-    events: int
-    reading: dict[str, Any]
     report: dict[str, Any]
-    quarantine: Path | None
+    quarantine: Path | None = None
+    replayed: Path | None = None
+
+    @property
+    def pipeline(self) -> str:
+        """The pipeline's name."""
+        return str(self.report["pipeline"])
 
 
 class Store(ABC):
@@ -80,8 +82,12 @@ class Store(ABC):
     address: str | None = None
     """The URL of the database where tables are published, if it is one."""
 
+    is_passing = False
+    """Whether runs keep nothing under the home."""
+
     def __init__(self, home: Path) -> None:
         self.home = home
+        self.keep = _retention()
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -112,11 +118,72 @@ class Store(ABC):
         """Where a landed event file listed by this store lies."""
         return self.area / "events" / file
 
-    def keep_events(self, staged: Sequence[Path], pipeline: str, run_id: str) -> list[str]:
+    def keep_events(self, staged: Sequence[Path], pipeline: str, run_id: str) -> tuple[KeptFile, ...]:
         """Move staged event files to their place, durably; they count once a publication lists them."""
+        kept = [
+            KeptFile(f"{pipeline}/{run_id}/{path.name}", pq.read_metadata(path).num_rows, checksum(path))
+            for path in staged
+        ]
         if staged:
             move(staged, self.area / "events" / pipeline / run_id)
-        return [f"{pipeline}/{run_id}/{path.name}" for path in staged]
+        return tuple(kept)
+
+    def published(self) -> list[dict[str, Any]]:
+        """Every published table: pipeline, table, rows, run_id."""
+        return manifest.published(self._entries())
+
+    def kept(self, pipeline: str) -> Kept:
+        """What the current run of *pipeline* left; an empty `Kept` where there is none."""
+        entry = self._entries().get(pipeline)
+        if entry is None:
+            return Kept()
+        if entry.current not in entry.runs:
+            return Kept(entry.current, entry.tables)
+        return manifest.read(self._manifest_path(pipeline, entry.current))
+
+    def kept_runs(self, pipeline: str) -> list[Kept]:
+        """What the runs left that can be gone back to, the oldest first."""
+        entry = self._entries().get(pipeline)
+        runs = entry.runs if entry is not None else []
+        kept = [manifest.read(self._manifest_path(pipeline, run_id)) for run_id in runs]
+        return [one for one in kept if one.checksum]
+
+    def snapshot_path(self, pipeline: str, run_id: str) -> Path:
+        """Where the tables of a kept run lie, as a DuckDB file that never changes."""
+        return self.area / "warehouse" / pipeline / f"{run_id}.duckdb"
+
+    def base(self, pipeline: str, kept: Kept) -> Path | None:
+        """The snapshot of the run that left *kept*, which is checked; None where it left none to build upon."""
+        if kept.run_id is None or not kept.checksum:
+            return None
+        path = self.snapshot_path(pipeline, kept.run_id)
+        try:
+            is_whole = checksum(path) == kept.checksum
+        except OSError as error:
+            raise manifest.damaged("snapshot", f"the snapshot {path} cannot be read: {error.strerror}") from error
+        if not is_whole:
+            raise manifest.damaged("snapshot", f"the snapshot {path} is damaged: its checksum is another")
+        return path
+
+    def publish(self, publication: Publication) -> None:
+        """Make a run's tables the current ones, with its row in `runs` and its quarantine; all or nothing."""
+        if self.is_passing:
+            self._commit(publication, [])
+            return
+        kept = msgspec.structs.replace(publication.kept, checksum=checksum(publication.snapshot))
+        assert kept.run_id is not None
+        target = self.snapshot_path(publication.pipeline, kept.run_id)
+        move([publication.snapshot.rename(publication.snapshot.with_name(target.name))], target.parent)
+        manifest.write(target.with_suffix(".json"), kept)
+        entry = self._entries().get(publication.pipeline)
+        paths = {
+            run: self._manifest_path(publication.pipeline, run) for run in (entry.runs if entry is not None else ())
+        }
+        before = [run for run, path in paths.items() if manifest.listed_files(path) is not None]
+        self._commit(replace(publication, kept=kept, snapshot=target), [*before, kept.run_id][-self.keep :])
+
+    def _manifest_path(self, pipeline: str, run_id: str) -> Path:
+        return self.snapshot_path(pipeline, run_id).with_suffix(".json")
 
     def _record_killed(self) -> None:
         """Give runs that were killed their row and their quarantine: what they noted lies where they worked."""
@@ -132,9 +199,20 @@ class Store(ABC):
                 self.record({**report, "status": "killed", "tables": {}}, said, refused if is_whole else None)
 
     def _clean(self) -> None:
-        """Remove what failed and killed runs left: staged files, and event files that nothing lists."""
-        listed = {self.event_path(file).parent for file in self._listed_files()}
-        remove_all_but(listed, [self.area / "staging", *(self.area / "events").glob("*/*")])
+        """Remove what failed and killed runs left: staged files, and what no kept run names.
+
+        Of a pipeline with a manifest that cannot be read all events stay: it may come back from a backup.
+        """
+        listed: set[Path] = set()
+        for pipeline, entry in self._entries().items():
+            paths = [self.snapshot_path(pipeline, run_id) for run_id in entry.runs]
+            listed |= {path.with_suffix(suffix) for path in paths for suffix in (".duckdb", ".json")}
+            files = [manifest.listed_files(path.with_suffix(".json")) for path in paths]
+            if None in files:
+                listed |= set((self.area / "events" / pipeline).glob("*"))
+            listed |= {self.event_path(file).parent for names in files for file in names or ()}
+        found = [self.area / "staging", *(self.area / "events").glob("*/*"), *(self.area / "warehouse").glob("*/*")]
+        remove_all_but(listed, found)
 
     @contextmanager
     def query(self, sql: str, *, pipeline: str | None = None) -> Iterator[pa.RecordBatchReader]:
@@ -181,28 +259,29 @@ class Store(ABC):
         """Make ready for writing, beyond the home's lock."""
 
     @abstractmethod
-    def kept(self, pipeline: str) -> Kept:
-        """What is kept of *pipeline*."""
+    def _entries(self) -> dict[str, Entry]:
+        """The pipelines that publish here, by name."""
 
     @abstractmethod
-    def publish(self, publication: Publication) -> None:
-        """Make a run's tables the current ones, with its row in `runs` and its quarantine; all or nothing."""
+    def _commit(self, publication: Publication, runs: list[str]) -> None:
+        """Make the *publication*, whose files lie in their place, the current one of its pipeline, which then keeps
+        *runs*; all or nothing."""
 
     @abstractmethod
     def record(self, report: dict[str, Any], message: str, quarantine: Path | None) -> None:
         """Keep the row and the quarantine of a run that published nothing."""
 
     @abstractmethod
-    def published(self) -> list[dict[str, Any]]:
-        """Every published table: pipeline, table, rows, run_id."""
-
-    @abstractmethod
     def _is_recorded(self, run_id: str) -> bool:
         """Whether `runs` has a row of the run."""
 
-    @abstractmethod
-    def _listed_files(self) -> set[str]:
-        """Event files that some pipeline's current tables rest on."""
+
+def _retention() -> int:
+    """How many runs of each pipeline are kept: `SOJOURN_KEEP_RUNS`, or `KEPT_RUNS`."""
+    text = os.environ.get("SOJOURN_KEEP_RUNS") or str(KEPT_RUNS)
+    if not text.isdecimal() or not 1 <= int(text) <= 10_000:
+        raise UsageError("bad_keep", f"SOJOURN_KEEP_RUNS is {text!r}; write how many runs to keep, such as {KEPT_RUNS}")
+    return int(text)
 
 
 def run_row(report: dict[str, Any], message: str | None) -> pa.Table:

@@ -7,16 +7,7 @@ import msgspec
 
 from sojourn.errors import SojournError
 from sojourn.store.base import FORMAT, check_format
-
-
-class Entry(msgspec.Struct):
-    """A pipeline in the catalog: its snapshots by run (the current last), and what they rest on."""
-
-    runs: Annotated[list[str], msgspec.Meta(min_length=1)]
-    tables: dict[str, int]
-    files: list[str]
-    events: int
-    reading: dict[str, Any]
+from sojourn.store.manifest import Entry
 
 
 class Catalog(msgspec.Struct):
@@ -28,15 +19,41 @@ class Catalog(msgspec.Struct):
     quarantine: list[str] = []
 
 
+class OldEntry(msgspec.Struct):
+    """A pipeline in a catalog of format 1, which had no manifests."""
+
+    runs: Annotated[list[str], msgspec.Meta(min_length=1)]
+    tables: dict[str, int]
+    files: list[str]
+    events: int
+    reading: dict[str, Any]
+
+
+class OldCatalog(msgspec.Struct):
+    """A catalog of format 1."""
+
+    pipelines: dict[str, OldEntry] = {}
+    runs: list[str] = []
+    quarantine: list[str] = []
+
+
 class _Format(msgspec.Struct):
     format: int = FORMAT
 
 
 def read(path: Path) -> Catalog:
-    """The catalog at *path*; an empty one where there is none."""
+    """The catalog at *path*; an empty one where there is none.
+
+    Of one in an older format only the current tables are known; `read_old` gives the rest.
+    """
     try:
         content = path.read_bytes()
-        check_format(msgspec.json.decode(content, type=_Format).format, f"the home {path.parent}")
+        found = msgspec.json.decode(content, type=_Format).format
+        check_format(found, f"the home {path.parent}")
+        if found == 1:
+            old = msgspec.json.decode(content, type=OldCatalog)
+            entries = {name: Entry(one.runs[-1], one.tables, []) for name, one in old.pipelines.items()}
+            return Catalog(1, entries, old.runs, old.quarantine)
         return msgspec.json.decode(content, type=Catalog)
     except FileNotFoundError:
         return Catalog()
@@ -49,10 +66,6 @@ def read(path: Path) -> Catalog:
         ) from error
 
 
-def published(catalog: Catalog) -> list[dict[str, Any]]:
-    """Every published table: pipeline, table, rows, run_id."""
-    return [
-        {"pipeline": name, "table": table, "rows": rows, "run_id": entry.runs[-1]}
-        for name, entry in sorted(catalog.pipelines.items())
-        for table, rows in entry.tables.items()
-    ]
+def read_old(path: Path) -> OldCatalog:
+    """The catalog of format 1 at *path*."""
+    return msgspec.json.decode(path.read_bytes(), type=OldCatalog)

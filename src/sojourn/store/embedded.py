@@ -14,21 +14,20 @@ from sojourn.engines import duckdb as engine
 from sojourn.errors import SojournError
 from sojourn.store import catalog as catalogs
 from sojourn.store.base import (
+    FORMAT,
     IDENTITY,
     QUARANTINE,
     RUNS,
-    Kept,
     Publication,
     Store,
     run_row,
 )
-from sojourn.store.catalog import Catalog, Entry
+from sojourn.store.catalog import Catalog
 from sojourn.store.current import Current
-from sojourn.store.files import make_folder, move, remove_all_but, sync, write_whole
+from sojourn.store.files import make_folder, remove_all_but, sync, write_whole
+from sojourn.store.manifest import Entry, published
 from sojourn.store.readings import Limits, Reading
-
-KEPT_SNAPSHOTS = 3
-"""Snapshots of a pipeline that stay, the current one included."""
+from sojourn.store.upgrading import upgrade_home
 
 
 class _Opened(NamedTuple):
@@ -47,34 +46,9 @@ class Embedded(Store):
         self._catalog_path = home / "catalog.json"
         self._current: Current[_Opened] | None = None
 
-    def kept(self, pipeline: str) -> Kept:
-        """What the catalog holds of *pipeline*."""
-        entry = self._catalog().pipelines.get(pipeline)
-        return Kept() if entry is None else Kept(entry.runs[-1], tuple(entry.files), entry.events, entry.reading)
-
-    def publish(self, publication: Publication) -> None:
-        """Put the files in place, then replace the catalog: the one step that readers see."""
-        catalog = self._catalog()
-        before = catalog.pipelines.get(publication.pipeline)
-        target = self._snapshot(publication.pipeline, publication.run_id)
-        move([publication.snapshot.rename(publication.snapshot.with_name(target.name))], target.parent)
-        runs = [*(before.runs if before is not None else []), publication.run_id]
-        catalog.pipelines[publication.pipeline] = Entry(
-            runs=runs[-KEPT_SNAPSHOTS:],
-            tables=publication.tables,
-            files=list(publication.files),
-            events=publication.events,
-            reading=publication.reading,
-        )
-        self._commit(catalog, publication.report, None, publication.quarantine)
-
     def record(self, report: dict[str, Any], message: str, quarantine: Path | None) -> None:
         """Add the row and the quarantine of a run that published nothing."""
-        self._commit(self._catalog(), report, message, quarantine)
-
-    def published(self) -> list[dict[str, Any]]:
-        """Every published table, from the catalog."""
-        return catalogs.published(self._catalog())
+        self._write(self._catalog(), report, message, quarantine)
 
     @contextmanager
     def kept_open(self, limits: Limits) -> Iterator[None]:
@@ -111,6 +85,8 @@ class Embedded(Store):
                     "use another home",
                 )
             write_whole(self._catalog_path, msgspec.json.encode(Catalog()))
+        if self._catalog().format < FORMAT:
+            upgrade_home(self.area, self._catalog_path)
         yield
 
     def _open(self, stack: ExitStack, limits: Limits | None = None, folder: Path | None = None) -> _Opened:
@@ -118,7 +94,7 @@ class Embedded(Store):
         memory, threads = (limits.memory, limits.threads) if limits is not None else (None, None)
         while True:
             catalog = self._catalog()
-            snapshots = {name: self._snapshot(name, entry.runs[-1]) for name, entry in catalog.pipelines.items()}
+            snapshots = {name: self.snapshot_path(name, entry.current) for name, entry in catalog.pipelines.items()}
             spill = Path(tempfile.mkdtemp(dir=folder)) if folder is not None else None
             try:
                 connection = stack.enter_context(engine.attached(snapshots, memory, spill, threads))
@@ -143,16 +119,52 @@ class Embedded(Store):
                 connection.unregister("empty")
         return [*runs, *quarantine]
 
-    def _commit(self, catalog: Catalog, report: dict[str, Any], message: str | None, quarantine: Path | None) -> None:
+    def _entries(self) -> dict[str, Entry]:
+        return self._catalog().pipelines
+
+    def _commit(self, publication: Publication, runs: list[str]) -> None:
+        """Replace the catalog: the one step that readers see."""
+        catalog = self._catalog()
+        kept = publication.kept
+        catalog.pipelines[publication.pipeline] = Entry(str(kept.run_id), kept.tables, runs)
+        self._write(catalog, publication.report, None, publication.quarantine, publication.replayed)
+
+    def _write(
+        self,
+        catalog: Catalog,
+        report: dict[str, Any],
+        message: str | None,
+        quarantine: Path | None,
+        replayed: Path | None = None,
+    ) -> None:
         target = self._run(report["run_id"])
         make_folder(target.parent)
         pq.write_table(run_row(report, message), target)
         sync(target)
         sync(target.parent)
         catalog.runs.append(report["run_id"])
+        if replayed is not None:
+            self._withdraw(catalog, report, replayed)
         if quarantine is not None and (name := self._keep_quarantine(catalog, report, quarantine)) is not None:
             catalog.quarantine.append(name)
         write_whole(self._catalog_path, msgspec.json.encode(catalog))
+
+    def _withdraw(self, catalog: Catalog, report: dict[str, Any], replayed: Path) -> None:
+        """Put the quarantine without the records *replayed* into one file of the pipeline, where it had several."""
+        folder = f"{report['pipeline']}/"
+        known = [name for name in catalog.quarantine if name.startswith(folder)]
+        if not known:
+            return
+        target = self.home / "quarantine" / (name := f"{folder}{report['run_id']}-rest.parquet")
+        make_folder(target.parent)
+        identity = ", ".join(IDENTITY)
+        rows = engine.parquet([self.home / "quarantine" / name for name in known])
+        rest = f"from {rows} anti join {engine.parquet([replayed])} using ({identity})"
+        with engine.connect() as connection:
+            connection.execute(f"copy ({rest}) to {engine.quote(str(target))} (format parquet)")
+        sync(target)
+        sync(target.parent)
+        catalog.quarantine = [*(name for name in catalog.quarantine if name not in known), name]
 
     def _keep_quarantine(self, catalog: Catalog, report: dict[str, Any], staged: Path) -> str | None:
         """Keep the quarantined records that do not stand yet, as one more file; its name, if there are any."""
@@ -176,9 +188,6 @@ class Embedded(Store):
         target.unlink(missing_ok=True)
         return None
 
-    def _snapshot(self, pipeline: str, run_id: str) -> Path:
-        return self.home / "warehouse" / pipeline / f"{run_id}.duckdb"
-
     def _run(self, run_id: str) -> Path:
         return self.home / "runs" / f"{run_id}.parquet"
 
@@ -188,16 +197,12 @@ class Embedded(Store):
     def _is_recorded(self, run_id: str) -> bool:
         return run_id in self._catalog().runs
 
-    def _listed_files(self) -> set[str]:
-        return {file for entry in self._catalog().pipelines.values() for file in entry.files}
-
     def _clean(self) -> None:
         super()._clean()
         catalog = self._catalog()
-        listed = {self._snapshot(name, run) for name, entry in catalog.pipelines.items() for run in entry.runs}
-        listed |= {self._run(run_id) for run_id in catalog.runs}
+        listed = {self._run(run_id) for run_id in catalog.runs}
         listed |= {self.home / "quarantine" / name for name in catalog.quarantine}
-        for pattern in ("warehouse/*/*", "runs/*", "quarantine/*/*"):
+        for pattern in ("runs/*", "quarantine/*/*"):
             remove_all_but(listed, self.home.glob(pattern))
 
 
@@ -212,4 +217,4 @@ class _Snapshots(Reading):
         return engine.select(self.connection, sql)
 
     def published(self) -> list[dict[str, Any]]:
-        return catalogs.published(self.catalog)
+        return published(self.catalog.pipelines)

@@ -1,12 +1,15 @@
 """Files that outlive a crash: written whole, made durable, removed quietly, held by one writer at a time."""
 
 import fcntl
+import hashlib
 import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import xxhash
 
 from sojourn.errors import UsageError
 
@@ -40,6 +43,12 @@ def move(paths: Iterable[Path], folder: Path) -> None:
         sync(path)
         path.replace(folder / path.name)
     sync(folder)
+
+
+def checksum(path: Path) -> str:
+    """The xxh3_128 of a file's content, as hex."""
+    with path.open("rb") as file:
+        return str(hashlib.file_digest(file, xxhash.xxh3_128).hexdigest())
 
 
 def write_whole(path: Path, content: bytes) -> None:

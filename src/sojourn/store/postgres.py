@@ -1,6 +1,5 @@
 """PostgreSQL: a run published in one transaction, by Arrow over ADBC; its landed events stay in the home."""
 
-import json
 import re
 import time
 import uuid
@@ -16,9 +15,11 @@ from sojourn.engines.duckdb import identifier
 from sojourn.errors import SojournError, UsageError
 from sojourn.store import relations
 from sojourn.store.adbc import DatabaseError, Session, Sessions, connect
-from sojourn.store.base import Kept, Publication, Store, check_format
+from sojourn.store.base import FORMAT, Publication, Store, check_format
 from sojourn.store.files import tell, write_whole
+from sojourn.store.manifest import Entry, published
 from sojourn.store.readings import Limits, Reading
+from sojourn.store.upgrading import upgrade_database
 
 _LOCK = 7_030_541_201
 """The advisory lock of whoever writes, one for all of Sojourn in a database."""
@@ -43,47 +44,43 @@ class Postgres(Store):
         self._session: Session | None = None  # while writing
         self._sessions = Sessions(url)
 
-    def kept(self, pipeline: str) -> Kept:
-        """What the database lists of *pipeline*."""
-        with connect(self.url) as session:
-            head = session.rows("select run_id, events, reading from sojourn.pipelines where pipeline = $1", pipeline)
-            files = session.rows("select path from sojourn.event_files where pipeline = $1 order by path", pipeline)
-        if not head:
-            return Kept()
-        paths = tuple(row["path"] for row in files)
-        return Kept(head[0]["run_id"], paths, head[0]["events"], json.loads(head[0]["reading"]))
-
     @contextmanager
     def passing(self, pipeline: str) -> Iterator[Store]:
-        """A folder that goes away stands for the home, unless the pipeline has events in one."""
+        """A folder that goes away stands for the home, unless the pipeline keeps runs in one."""
         with connect(self.url) as session:
-            counted = "select 1 as yes from sojourn.event_files where pipeline = $1 limit 1"
-            has_files = relations.are_made(session) and bool(session.rows(counted, pipeline))
-        if has_files:
+            is_kept = relations.are_made(session) and relations.is_kept(session, pipeline)
+        if is_kept:
             yield self
             return
         with TemporaryDirectory(prefix="sojourn-") as folder:
             yield Postgres(Path(folder), self.url, is_passing=True)
 
-    def publish(self, publication: Publication) -> None:
+    def _commit(self, publication: Publication, runs: list[str]) -> None:
         """Load the tables beside the current ones and exchange them last: until then nobody waits."""
         session = self._writer()
         with session.transaction():
             parts = relations.load_tables(session, publication)
-            relations.list_pipeline(session, publication)
-            relations.record_run(session, publication.report, None, publication.quarantine)
+            relations.list_pipeline(session, publication, runs)
+            relations.record_run(session, publication.report, None, publication.quarantine, publication.replayed)
             relations.exchange(session, publication.pipeline, parts)
+
+    def _entries(self) -> dict[str, Entry]:
+        """The pipelines; from here on the store knows its area, too."""
+        with self._sessions.session() as session:  # anew also while writing: the run's own may be what broke
+            if not relations.are_made(session):
+                return {}
+            self.area = self.home / "stores" / relations.store_id(session)
+            return relations.entries(session)
+
+    def _clean(self) -> None:
+        self._writer().rows("select 1 as yes")  # where it broke it may be committing: nothing may be removed then
+        super()._clean()
 
     def record(self, report: dict[str, Any], message: str, quarantine: Path | None) -> None:
         """Add the row and the quarantine of a run that published nothing."""
         with connect(self.url) as session, session.transaction():  # anew: the run's own session may be what broke
             session.be_patient()
             relations.record_run(session, report, message, quarantine)
-
-    def published(self) -> list[dict[str, Any]]:
-        """Every published table."""
-        with self._sessions.session() as session:
-            return _published(session) if relations.are_made(session) else []
 
     @contextmanager
     def kept_open(self, limits: Limits) -> Iterator[None]:  # noqa: ARG002 - they are the database's own affair
@@ -143,13 +140,13 @@ class Postgres(Store):
                 f"this database belongs to another home than {self.home}, where its events lie; use that home, or "
                 "another database (to start this one over, drop its schema sojourn, and with it its live messages)",
             )
-        return str(meta["store"])
+        store_id = str(meta["store"])
+        if meta["format"] < FORMAT:
+            upgrade_database(session, self.home / "stores" / store_id, is_passing=self.is_passing)
+        return store_id
 
     def _is_recorded(self, run_id: str) -> bool:
         return bool(self._writer().rows("select 1 as yes from sojourn.runs where run_id = $1", run_id))
-
-    def _listed_files(self) -> set[str]:
-        return {row["path"] for row in self._writer().rows("select path from sojourn.event_files")}
 
     def _writer(self) -> Session:
         assert self._session is not None, "only within writing()"
@@ -168,16 +165,7 @@ class _Transaction(Reading):
         return self.session.stream(sql, copies=not _NOT_STREAMED.search(sql))
 
     def published(self) -> list[dict[str, Any]]:
-        return _published(self.session)
-
-
-def _published(session: Session) -> list[dict[str, Any]]:
-    heads = session.rows("select pipeline, run_id, tables from sojourn.pipelines order by pipeline")
-    return [
-        {"pipeline": head["pipeline"], "table": table, "rows": rows, "run_id": head["run_id"]}
-        for head in heads
-        for table, rows in json.loads(head["tables"]).items()
-    ]
+        return published(relations.entries(self.session))
 
 
 def _settle(session: Session, pipeline: str | None) -> None:
@@ -189,9 +177,9 @@ def _settle(session: Session, pipeline: str | None) -> None:
     if pipeline is None:
         return
     session.execute(f"set local search_path = {identifier(pipeline)}")
-    heads = session.rows("select tables from sojourn.pipelines where pipeline = $1", pipeline)
-    tables = [identifier(table) for head in heads for table in json.loads(head["tables"])]
-    if tables:
+    entry = relations.entries(session).get(pipeline)
+    if entry is not None:
+        tables = map(identifier, entry.tables)
         session.execute(f"lock table {', '.join(sorted(tables))} in access share mode")
 
 

@@ -19,6 +19,13 @@ from sojourn.errors import SojournError, UsageError
 from sojourn.store.adbc import DatabaseError, Session
 from sojourn.store.base import FORMAT, IDENTITY, QUARANTINE, RUNS, Publication, run_row
 from sojourn.store.files import tell
+from sojourn.store.manifest import Entry
+
+_COLUMNS = ", ".join(QUARANTINE.names)
+_ADDED = f"insert into sojourn.quarantine ({_COLUMNS}) select {_COLUMNS} from {{part}} on conflict do nothing"
+_WITHDRAWN = "delete from sojourn.quarantine as q using {part} as p where " + " and ".join(
+    f"q.{name} = p.{name}" for name in IDENTITY
+)
 
 PATIENCE = 600.0
 """Seconds that publishing waits for open transactions that have read the tables."""
@@ -53,16 +60,36 @@ def make(session: Session, store_id: str, home_id: str) -> None:
         "create table sojourn.meta (store text, home text, format bigint);"
         f"create table sojourn.runs ({_own_columns(RUNS)}, primary key (run_id));"
         f"create table sojourn.quarantine ({_own_columns(QUARANTINE)}, primary key ({', '.join(IDENTITY)}));"
-        'create table sojourn.event_files (pipeline text, path text collate "C", primary key (pipeline, path));'
-        'create table sojourn.pipelines (pipeline text collate "C" primary key, run_id text, tables text, '
-        "events bigint, reading text)"
+        'create table sojourn.pipelines (pipeline text collate "C" primary key, run_id text, tables text, runs text)'
     )
     session.execute("insert into sojourn.meta values ($1, $2, $3)", store_id, home_id, FORMAT)
 
 
+def store_id(session: Session) -> str:
+    """The database's own id."""
+    return str(session.rows("select store from sojourn.meta")[0]["store"])
+
+
+def entries(session: Session) -> dict[str, Entry]:
+    """The pipelines that publish here, by name; of a database of format 1 their current tables only."""
+    rows = session.rows(
+        "select pipeline, run_id, tables, coalesce(to_jsonb(p) ->> 'runs', '[]') as runs from sojourn.pipelines as p "
+        "order by pipeline"
+    )
+    return {row["pipeline"]: Entry(row["run_id"], json.loads(row["tables"]), json.loads(row["runs"])) for row in rows}
+
+
+def is_kept(session: Session, pipeline: str) -> bool:
+    """Whether runs of *pipeline* keep something in a home."""
+    if session.rows("select 1 as yes where to_regclass('sojourn.event_files') is not null"):  # format 1
+        return bool(session.rows("select 1 as yes from sojourn.event_files where pipeline = $1 limit 1", pipeline))
+    return pipeline in (known := entries(session)) and bool(known[pipeline].runs)
+
+
 def load_tables(session: Session, publication: Publication) -> dict[str, str]:
     """Load every table of the snapshot beside the current ones; table -> the name of its rows."""
-    parts = {table: f"{publication.run_id}_{at}" for at, table in enumerate(publication.tables)}
+    run_id = publication.report["run_id"]
+    parts = {table: f"{run_id}_{at}" for at, table in enumerate(publication.kept.tables)}
     with engine.attached({publication.pipeline: publication.snapshot}) as snapshot:
         snapshot.execute(f"use {identifier(publication.pipeline)}")
         for table, part in parts.items():
@@ -70,38 +97,35 @@ def load_tables(session: Session, publication: Publication) -> dict[str, str]:
     return parts
 
 
-def list_pipeline(session: Session, publication: Publication) -> None:
-    """Name the run as the pipeline's current one, and the event files it rests on."""
-    name = publication.pipeline
-    session.execute("delete from sojourn.event_files where pipeline = $1", name)
-    files = pa.table({"pipeline": [name] * len(publication.files), "path": list(publication.files)})
-    if files.num_rows:
-        session.load(files.to_reader(), "event_files")
-    session.execute("delete from sojourn.pipelines where pipeline = $1", name)
+def list_pipeline(session: Session, publication: Publication, runs: list[str]) -> None:
+    """Name the run as the pipeline's current one, and the *runs* that are kept."""
+    session.execute("delete from sojourn.pipelines where pipeline = $1", publication.pipeline)
     session.execute(
-        "insert into sojourn.pipelines (pipeline, run_id, tables, events, reading) values ($1, $2, $3, $4, $5)",
-        name,
-        publication.run_id,
-        json.dumps(publication.tables),
-        publication.events,
-        json.dumps(publication.reading),
+        "insert into sojourn.pipelines (pipeline, run_id, tables, runs) values ($1, $2, $3, $4)",
+        publication.pipeline,
+        str(publication.kept.run_id),
+        json.dumps(publication.kept.tables),
+        json.dumps(runs),
     )
 
 
-def record_run(session: Session, report: dict[str, Any], message: str | None, quarantine: Path | None) -> None:
-    """Add a run's row, and those of its quarantined records that do not stand yet."""
+def record_run(
+    session: Session,
+    report: dict[str, Any],
+    message: str | None,
+    quarantine: Path | None,
+    replayed: Path | None = None,
+) -> None:
+    """Add a run's row, and those of its quarantined records that do not stand yet; take away those *replayed*."""
     with engine.connect() as given:
         given.register("run", run_row(report, message))
         _load(session, given, "from run", "runs")
-        if quarantine is None:
-            return
-        part = f"{report['run_id']}_quarantine"
-        _load(session, given, f"from {engine.parquet([quarantine])}", part, creates=True)
-    columns = ", ".join(QUARANTINE.names)
-    session.execute(
-        f"insert into sojourn.quarantine ({columns}) select {columns} from sojourn.{identifier(part)} "
-        f"on conflict do nothing; drop table sojourn.{identifier(part)}"
-    )
+        for path, change in ((replayed, _WITHDRAWN), (quarantine, _ADDED)):
+            if path is not None:
+                part = f"{report['run_id']}_quarantine"
+                _load(session, given, f"from {engine.parquet([path])}", part, creates=True)
+                name = _name("sojourn", part)
+                session.execute(f"{change.format(part=name)}; drop table {name}")
 
 
 def exchange(session: Session, pipeline: str, parts: Mapping[str, str]) -> None:

@@ -36,7 +36,7 @@ def _events(asked: Asked, session: dict[str, Any]) -> Rows | None:
     """
     if asked.store.address is not None:
         return None
-    files = [asked.store.event_path(name) for name in asked.store.kept(asked.pipeline).files]
+    files = [asked.store.event_path(file.name) for file in asked.store.kept(asked.pipeline).files]
     files = [file for file in files if file.is_file()]
     if not files:
         return None

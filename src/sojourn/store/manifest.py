@@ -1,0 +1,122 @@
+"""The manifest: what a published run left beside its tables. One file for each kept run, never changed."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from sojourn.errors import SojournError
+from sojourn.store.files import write_whole
+
+
+class KeptFile(Struct, frozen=True):
+    """A landed Parquet file: its *name* below the store's `events`, its *rows*, the xxh3_128 of its bytes as hex."""
+
+    name: str
+    rows: int
+    checksum: str
+
+
+class KnownInput(Struct, frozen=True, kw_only=True):
+    """A file or stream that the pipeline has read, and what became of its records.
+
+    *path* is the real one, and *stamp* the file's (mtime_ns, ctime_ns, inode); None where it is no plain file.
+    *content* is the digest of what was read, *ledger* a `Ledger` as plain values, *until* the end of observation that
+    held (epoch microseconds), *run_id* the run that read it. *end* is the offset behind the last line break that was
+    read, *lines* how many lines lie before it, *tail* the kept files that hold what came of a last line without one.
+    """
+
+    source: str
+    name: str
+    path: str | None
+    content: str
+    size: int
+    stamp: tuple[int, int, int] | None
+    is_compressed: bool
+    ledger: dict[str, Any]
+    until: int | None
+    run_id: str
+    end: int
+    lines: int
+    tail: tuple[str, ...]
+
+
+class Kept(Struct, frozen=True):
+    """What a run left to add to: the *files* of its *events*, how they were read, and by which *rules* its *tables*
+    (name -> rows) were made of them.
+
+    *checksum* is that of the snapshot, as for a kept file; without one there is no snapshot to build upon. *base* is
+    the run that this one was built upon.
+    """
+
+    run_id: str | None = None
+    tables: dict[str, int] = {}
+    files: tuple[KeptFile, ...] = ()
+    events: int = 0
+    reading: dict[str, Any] = {}
+    rules: dict[str, Any] = {}
+    inputs: tuple[KnownInput, ...] = ()
+    checksum: str = ""
+    base: str | None = None
+
+
+class Entry(Struct):
+    """A pipeline in a store: the *current* run with its *tables*, and those that are kept (*runs*, the oldest first).
+
+    A run that kept nothing is current without being among them.
+    """
+
+    current: str
+    tables: dict[str, int]
+    runs: list[str]
+
+
+class _Name(Struct):
+    name: str
+
+
+class _Files(Struct):
+    files: tuple[_Name, ...]
+
+
+def write(path: Path, kept: Kept) -> None:
+    """Write the manifest of a run, durably, where nothing names it yet."""
+    write_whole(path, msgspec.json.encode(kept))
+
+
+def read(path: Path) -> Kept:
+    """The manifest at *path*. Raises `SojournError` ``manifest`` where it is gone or damaged."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Kept)
+    except OSError as error:
+        how = "is gone" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
+        raise damaged("manifest", f"the manifest {path} {how}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise damaged("manifest", f"the manifest {path} is damaged ({error})") from error
+
+
+def listed_files(path: Path) -> set[str] | None:
+    """The names of the event files that the manifest at *path* lists; None where it cannot be read."""
+    try:
+        return {file.name for file in msgspec.json.decode(path.read_bytes(), type=_Files).files}
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def published(entries: dict[str, Entry]) -> list[dict[str, Any]]:
+    """Every published table: pipeline, table, rows, run_id."""
+    return [
+        {"pipeline": name, "table": table, "rows": rows, "run_id": entry.current}
+        for name, entry in sorted(entries.items())
+        for table, rows in entry.tables.items()
+    ]
+
+
+def damaged(code: str, what: str) -> SojournError:
+    """The error for a home that lost something that a kept run rests on."""
+    return SojournError(
+        code,
+        f"{what}; use the home that the run was made in, bring it back from a backup, or start the pipeline over with "
+        "--mode replace and all of its files",
+    )

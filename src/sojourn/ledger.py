@@ -1,7 +1,7 @@
 """The ledger: where every record ended. ``read = accepted + duplicate + dropped + quarantined``."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,6 +40,17 @@ class Ledger:
         self.dropped += other.dropped
         self.quarantined += other.quarantined
         self.notes += other.notes
+
+    def without(self, other: "Ledger") -> "Ledger":
+        """The counts without those of *other*, which are among them."""
+        counts = {name: getattr(self, name) - getattr(other, name) for name in self.__dataclass_fields__}
+        return Ledger(**counts)
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> "Ledger":
+        """The ledger that `as_dict` made plain values of."""
+        counts: dict[str, Any] = {key: Counter(n) if isinstance(n, dict) else n for key, n in plain.items()}
+        return cls(**counts)
 
     def check(self, what: str) -> None:
         """Raise when the ends do not add up to what was read."""

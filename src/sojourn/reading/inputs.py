@@ -34,8 +34,9 @@ _FORMATS = {
 class Input:
     """One file, or standard input (`path` is None). *name* is how the person named it, *source* what it is read as.
 
-    *is_pipe*: it can be read only once and from its beginning, as `/dev/stdin` and `<(command)` can. *messages* are
-    those of a journal, which is no file: lines of streams by their place, some at a time.
+    *is_pipe*: it can be read only once and from its beginning, as `/dev/stdin` and `<(command)` can. *stamp*: when a
+    file's content and its entry last changed, in nanoseconds, and its inode. *messages* are those of a journal, which
+    is no file: lines of streams by their place, some at a time.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Input:
     is_compressed: bool = False
     is_pipe: bool = False
     source: str = "events"
+    stamp: tuple[int, int, int] | None = None
     messages: Callable[[], Iterator[dict[int, bytes]]] | None = None
 
     @property
@@ -156,4 +158,5 @@ def _input(path: str, source: str) -> Input:
     with open_input(path, path) as file:
         status = os.fstat(file.fileno())
         magic = file.read(4)
-    return Input(path, path, status.st_size, status.st_ino, is_packed(magic), source=source)
+    stamp = (status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+    return Input(path, path, status.st_size, status.st_ino, is_packed(magic), source=source, stamp=stamp)

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -17,7 +18,6 @@ from threading import Thread
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import xxhash
 
 from sojourn.errors import SojournError, UsageError
 from sojourn.ledger import Ledger
@@ -29,8 +29,9 @@ from sojourn.reading.documents import refuse_documents
 from sojourn.reading.forgotten import NOBODY, Forgotten, withdraw, without
 from sojourn.reading.inputs import Input
 from sojourn.reading.jsonl import JsonLines, cut
+from sojourn.reading.known import KnownInput, Recognised, Skipped, again, digest_of
 from sojourn.reading.parquet import ParquetRows
-from sojourn.reading.sources import Task, digest, first_line, tasks, units
+from sojourn.reading.sources import Start, Task, digest, first_line, tasks, units
 from sojourn.reading.streams import StreamLines
 from sojourn.reading.urls import derive
 
@@ -53,7 +54,8 @@ Complete = Callable[[pa.Table], pa.Table]
 class Part:
     """What one task gave. *rows* events lie in the file named after the task, if any.
 
-    *sessions*: those of streams in which somebody who is forgotten was found.
+    *sessions*: those of streams in which somebody who is forgotten was found. *tail*: the bytes of a last line without
+    a line break, where the part is of that line.
     """
 
     number: int
@@ -65,6 +67,7 @@ class Part:
     rejects: int
     digests: bytes
     sessions: frozenset[str] = frozenset()
+    tail: int = 0
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,8 @@ class Landed:
 
     *read_before*: the contents' digests, where the inputs are records of earlier ones that are read again. *headers*:
     by the number of an input, what its records cannot be read without: the columns of CSV, the types of Parquet.
+    *starts*: where the inputs that were read begin, *former*: what those were before that grew, *skipped*: those that
+    give nothing new; each by the number of an input.
     """
 
     landing: Landing
@@ -102,49 +107,108 @@ class Landed:
     parts: list[Part] = field(default_factory=list)
     read_before: list[str] = field(default_factory=list)
     headers: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    starts: dict[int, Start] = field(default_factory=dict)
+    former: dict[int, KnownInput] = field(default_factory=dict)
+    skipped: dict[int, Skipped] = field(default_factory=dict)
 
     def ledgers(self) -> list[Ledger]:
         """What each input's records came to, as far as reading can tell."""
         ledgers = [Ledger() for _ in self.inputs]
         for part in self.parts:
             ledgers[part.input_number].add(part.ledger)
+        for number, skipped in self.skipped.items():
+            ledgers[number].add(skipped.ledger)
+        for number, former in self.former.items():
+            ledgers[number].notes += Counter(withdrawn=former.tail_ledger.get("read", 0))
         return ledgers
 
     def contents(self) -> list[str]:
         """A digest of each input's content."""
         if self.read_before:
             return self.read_before
-        whole = [xxhash.xxh3_128() for _ in self.inputs]
+        digests = [bytearray() for _ in self.inputs]
         for part in self.parts:
-            whole[part.input_number].update(part.digests)
-        return [digest.hexdigest() for digest in whole]
+            digests[part.input_number] += part.digests
+        found = map(digest_of, digests)
+        return [self.skipped[at].content if at in self.skipped else read for at, read in enumerate(found)]
+
+    def sizes(self) -> list[int]:
+        """The bytes of each input's content."""
+        read = [0] * len(self.inputs)
+        for part in self.parts:
+            read[part.input_number] += part.bytes_in
+        return [count if given.is_stream else given.size for given, count in zip(self.inputs, read, strict=True)]
 
     def lines_before(self) -> dict[int, int]:
         """Part number -> lines of its input that come before it."""
-        counts, before = [0] * len(self.inputs), {}
+        before: dict[int, int] = {}
+        counts = [self.starts.get(at, Start()).lines for at in range(len(self.inputs))]
         for part in self.parts:
             before[part.number] = counts[part.input_number]
             counts[part.input_number] += part.lines
         return before
 
 
-def land(inputs: list[Input], landing: Landing, *, progress: Callable[[int], None]) -> Landed:
-    """Read *inputs* into Parquet files; *progress* is told the bytes as they are done."""
+def land(
+    inputs: list[Input],
+    landing: Landing,
+    *,
+    progress: Callable[[int], None],
+    found: Recognised | None = None,
+) -> Landed:
+    """Read *inputs* into Parquet files; *progress* is told the bytes as they are done.
+
+    Of inputs of which something was *found* to be known only the rest is read, and what turns out to be known when it
+    is read is discarded.
+    """
     source = landing.source
+    found = found or Recognised(inputs, {at: Start() for at in range(len(inputs))})
+    read = [inputs[at] for at in found.starts]
+    skipped = {at: Skipped(one.content, again(one.ledger), one) for at, one in found.skipped.items()}
+    landed = Landed(landing, inputs, starts=found.starts, former=found.former, skipped=skipped)
+    progress(sum(inputs[at].size for at in skipped) + sum(start.offset for start in found.starts.values()))
     todo: Iterator[Task]
-    landed = Landed(landing, inputs)
     if source.format == "parquet":
         wanted = {declared.keys("parquet")[0] for declared in source.fields.values()}
-        landed.headers |= {at: types_of(given, wanted) for at, given in enumerate(_files_only(inputs))}
-        todo = (Task(at, at, given, 0, given.size) for at, given in enumerate(_files_only(inputs)))
+        landed.headers |= zip(found.starts, (types_of(given, wanted) for given in _files_only(read)), strict=True)
+        todo = (Task(at, at, inputs[at], 0, inputs[at].size) for at in found.starts)
     elif source.format == "csv":
-        todo = _with_headers(tasks(inputs, _workers()), landed)
+        todo = _with_headers(tasks(inputs, _workers(), found.starts), landed)
     else:
-        for given in inputs:
+        for given in read:
             if given.messages is None:
                 refuse_documents(given)
-        todo = _no_documents(tasks(inputs, _workers()))
-    return land_tasks(todo, landed, progress=progress)
+        todo = _no_documents(tasks(inputs, _workers(), found.starts))
+    land_tasks(todo, landed, progress=progress)
+    _discard_known(landed, found.known)
+    return landed
+
+
+def _discard_known(landed: Landed, known: list[KnownInput]) -> None:
+    """Discard what came of inputs with a content that was read before, which only reading could tell.
+
+    Where every record counts, however many are equal, this holds for contents that were read in the same run, too.
+    """
+    first: dict[tuple[str, int], KnownInput | None] = {}
+    if any(given.is_stream for given in landed.inputs):
+        first |= {(one.content, one.size): one for one in known}
+    keeps_all = not landed.landing.source.identity
+    contents = list(zip(landed.contents(), landed.sizes(), strict=True))
+    ledgers = landed.ledgers()
+    for at in landed.starts:
+        given, content = landed.inputs[at], contents[at]
+        if given.messages is not None or not content[1]:
+            continue
+        if content in first and (given.is_stream or keeps_all):
+            same = first[content]
+            landed.skipped[at] = Skipped(content[0], again(same.ledger if same else ledgers[at].as_dict()), same)
+        elif keeps_all:
+            first[content] = None
+    for part in landed.parts:
+        if part.input_number in landed.skipped:
+            landed.landing.event_file(part.number).unlink(missing_ok=True)
+            landed.landing.reject_file(part.number).unlink(missing_ok=True)
+    landed.parts = [part for part in landed.parts if part.input_number not in landed.skipped]
 
 
 def land_tasks(todo: Iterator[Task], landed: Landed, *, progress: Callable[[int], None]) -> Landed:
@@ -205,7 +269,10 @@ def read_task(task: Task) -> Part:
     events.close()
     refused.close()
     lines = 0 if task.places else lines  # a place in a journal counts from its beginning already
-    return Part(task.number, task.input_number, task.bytes_in, ledger, lines, rows, rejects, bytes(digests), sessions)
+    tail = task.end - task.start if task.is_tail else 0
+    return Part(
+        task.number, task.input_number, task.bytes_in, ledger, lines, rows, rejects, bytes(digests), sessions, tail
+    )
 
 
 def _observed(read: Block) -> pa.Table:
@@ -364,11 +431,10 @@ def _no_documents(todo: Iterator[Task]) -> Iterator[Task]:
 def _with_headers(todo: Iterator[Task], landed: Landed) -> Iterator[Task]:
     """CSV tasks that know their input's columns; a required column that is missing is one clear error."""
     header: tuple[str, ...] = ()
-    source = landed.landing.source
+    is_line, source = False, landed.landing.source
     for task in todo:
-        has_line = False
-        if task.start == 0:
-            header, has_line = header_of(first_line(task), source)
+        if task.input_number not in landed.headers:
+            header, is_line = header_of(first_line(task), source)
             landed.headers[task.input_number] = header
             for name, declared in source.fields.items():
                 if declared.required and declared.keys("csv")[0] not in header:
@@ -378,7 +444,7 @@ def _with_headers(todo: Iterator[Task], landed: Landed) -> Iterator[Task]:
                         f"its first line names {', '.join(header)}; for files without a header line "
                         "name the columns in the pipeline: columns = [...]",
                     )
-        yield replace(task, header=header, has_header_line=has_line)
+        yield replace(task, header=header, has_header_line=is_line and task.first == 0)
 
 
 def _files_only(inputs: list[Input]) -> list[Input]:

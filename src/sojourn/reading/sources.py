@@ -3,7 +3,8 @@
 import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
@@ -21,12 +22,27 @@ BOM = b"\xef\xbb\xbf"
 
 _MOST_UNITS = 16
 _LONGEST_HEADER = 1 << 20
+_NEVER = 1 << 62
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a file that grew is read on: at *offset*, behind so many *lines*.
+
+    *digests* are those of the whole units before.
+    """
+
+    offset: int = 0
+    lines: int = 0
+    digests: bytes = b""
 
 
 @dataclass(frozen=True)
 class Task:
     """One piece of one input for one reader: a byte range of a file, or whole lines of a stream.
 
+    Of a range only the lines count that begin at *begin* or behind it, and before *stop*, where a last line begins
+    that has no line break: that one is a task of its own (*is_tail*), and hashed with the range.
     *places*: where each line stands in the journal that it comes from.
     """
 
@@ -40,18 +56,30 @@ class Task:
     header: tuple[str, ...] = ()
     has_header_line: bool = False
     places: tuple[int, ...] = ()
+    begin: int = 0
+    stop: int = _NEVER
+    is_tail: bool = False
 
     @property
     def bytes_in(self) -> int:
         """Bytes of the input that the task stands for."""
-        return self.end - self.start
+        return 0 if self.is_tail else self.end - self.start
+
+    @property
+    def first(self) -> int:
+        """Where the task's lines begin."""
+        return max(self.start, self.begin)
 
 
-def tasks(inputs: list[Input], workers: int) -> Iterator[Task]:
-    """Tasks over all *inputs*, numbered from 0 in the order of the content."""
+def tasks(inputs: list[Input], workers: int, starts: Mapping[int, Start] | None = None) -> Iterator[Task]:
+    """Tasks over *inputs*, numbered from 0 in the order of the content.
+
+    *starts*: the inputs that are read, by number, and where each begins; without it all are read whole.
+    """
     number = 0
     for at, source in enumerate(inputs):
-        for task in _pieces(at, source, workers):
+        start = Start() if starts is None else starts.get(at)
+        for task in _pieces(at, source, workers, start) if start is not None else ():
             yield replace(task, number=number)
             number += 1
 
@@ -64,17 +92,18 @@ def units(task: Task) -> Iterator[tuple[bytes, bytes]]:
     if task.content is not None:  # a stream, hashed where it was read
         yield b"", task.content.removeprefix(BOM) if task.start == 0 else task.content
         return
-    assert task.input.path is not None, "streams carry their content"
-    with open_input(task.input.path, task.input.name) as file:
-        if os.fstat(file.fileno()).st_ino != task.input.inode:
-            raise _changed(task.input, "was replaced")
-        carry = None if _is_inside_line(file, task.start) else b""
-        position = task.start
+    with _opened(task.input) as file:
+        if task.is_tail:
+            file.seek(task.start)
+            line = _read(file, task.end - task.start, task.input)
+            yield b"", line.removeprefix(BOM) if task.start == 0 else line
+            return
+        carry = None if _is_inside_line(file, task.first) else b""
+        position = file.seek(task.start)
         while position < task.end:
-            unit = file.read(min(UNIT, task.end - position))
-            if not unit:
-                raise _changed(task.input, "shrank")
-            fresh = unit.removeprefix(BOM) if position == 0 else unit
+            unit = _read(file, min(UNIT, task.end - position), task.input)
+            fresh = unit[max(0, task.begin - position) : max(0, task.stop - position)]
+            fresh = fresh.removeprefix(BOM) if position == task.begin == 0 else fresh
             position += len(unit)
             if carry is None:  # the line before this range is not ours
                 cut = fresh.find(b"\n")
@@ -91,13 +120,27 @@ def first_line(task: Task) -> bytes:
         return task.content.partition(b"\n")[0]
     assert task.input.path is not None, "streams carry their content"
     with open_input(task.input.path, task.input.name) as file:
-        return file.readline(_LONGEST_HEADER)
+        return file.readline(min(_LONGEST_HEADER, task.input.size))
 
 
-def _pieces(at: int, source: Input, workers: int) -> Iterator[Task]:
+def last_line(source: Input) -> int:
+    """Where the last line of a plain file begins if it has no line break, else where the file ends."""
+    with _opened(source) as file:
+        end = source.size
+        while end > 0:
+            start = max(0, end - (UNIT if end < source.size else 1))  # most files end with a line break
+            file.seek(start)
+            cut = _read(file, end - start, source).rfind(b"\n") + 1
+            if cut:
+                return start + cut
+            end = start
+    return 0
+
+
+def _pieces(at: int, source: Input, workers: int, start: Start) -> Iterator[Task]:
     if source.messages is not None:
         return _journal(at, source, source.messages())
-    return _stream(at, source) if source.is_stream else _ranges(at, source, workers)
+    return _stream(at, source) if source.is_stream else _ranges(at, source, workers, start)
 
 
 def _journal(at: int, source: Input, messages: Iterator[dict[int, bytes]]) -> Iterator[Task]:
@@ -109,11 +152,18 @@ def _journal(at: int, source: Input, messages: Iterator[dict[int, bytes]]) -> It
         start += len(content)
 
 
-def _ranges(at: int, source: Input, workers: int) -> Iterator[Task]:
-    whole = -(-source.size // UNIT)
+def _ranges(at: int, source: Input, workers: int, begun: Start) -> Iterator[Task]:
+    first = begun.offset // UNIT * UNIT
+    stop = last_line(source)
+    whole = -(-(source.size - first) // UNIT)
     step = UNIT * max(1, min(_MOST_UNITS, whole // (workers * 8)))
-    for start in range(0, source.size, step):
-        yield Task(0, at, source, start, min(start + step, source.size))
+    digests = begun.digests
+    for start in range(first, source.size, step):
+        end = min(start + step, source.size)
+        yield Task(0, at, source, start, end, digests=digests, begin=begun.offset, stop=stop)
+        digests = b""
+    if stop < source.size:
+        yield Task(0, at, source, stop, source.size, is_tail=True)
 
 
 def _stream(at: int, source: Input) -> Iterator[Task]:
@@ -144,8 +194,25 @@ def digest(unit: bytes) -> bytes:
     return xxhash.xxh3_128(unit).digest()
 
 
+@contextmanager
+def _opened(source: Input) -> Iterator[BinaryIO]:
+    assert source.path is not None, "streams carry their content"
+    with open_input(source.path, source.name) as file:
+        if os.fstat(file.fileno()).st_ino != source.inode:
+            raise _changed(source, "was replaced")
+        yield file
+
+
+def _read(file: BinaryIO, size: int, source: Input) -> bytes:
+    """The next *size* bytes."""
+    found = file.read(size)
+    if len(found) < size:
+        raise _changed(source, "shrank")
+    return found
+
+
 def _is_inside_line(file: BinaryIO, start: int) -> bool:
-    """Whether *start* lies within a line; leaves the file at *start*."""
+    """Whether *start* lies within a line."""
     file.seek(max(start - 1, 0))
     return start > 0 and file.read(1) != b"\n"
 
@@ -155,9 +222,7 @@ def _finish(file: BinaryIO, begun: bytes, task: Task) -> bytes:
     pieces = [begun]
     left = task.input.size - task.end
     while begun and left > 0:
-        more = file.read(min(UNIT, left))
-        if not more:
-            raise _changed(task.input, "shrank")
+        more = _read(file, min(UNIT, left), task.input)
         left -= len(more)
         cut = more.find(b"\n")
         pieces.append(more if cut < 0 else more[: cut + 1])

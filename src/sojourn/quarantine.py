@@ -6,11 +6,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sojourn.engines import duckdb as engine
 from sojourn.reading.land import Landed
-from sojourn.store.base import Store
+from sojourn.store.base import IDENTITY, QUARANTINE, Store
 
 _JSON_COLUMNS = (
     "pipeline, run_id, source, file, line, reason, path, value, "
@@ -83,17 +84,22 @@ def listing(store: Store, *, pipeline: str | None, reason: str | None, limit: in
 
 def export(store: Store, output: str, *, pipeline: str | None, reason: str | None) -> None:
     """Write quarantined records whole, one JSON object a line, to a file or ``-``."""
-    sql = f"select * from sojourn.quarantine {_where(pipeline, reason)} order by pipeline, file, line, path"
-    with store.query(sql) as reader, tempfile.TemporaryDirectory(prefix="sojourn-") as folder:
+    with tempfile.TemporaryDirectory(prefix="sojourn-") as folder:
         whole = Path(folder) / "quarantine.parquet"
-        with pq.ParquetWriter(whole, reader.schema) as writer:
-            for batch in reader:
-                writer.write_batch(batch)
+        copy(store, whole, pipeline=pipeline, reason=reason)
         target = Path(folder) / "quarantine.jsonl" if output == "-" else Path(output)
         write_jsonl(whole, target)
         if output == "-":
             with target.open("rb") as file:
                 shutil.copyfileobj(file, sys.stdout.buffer)
+
+
+def copy(store: Store, target: Path, *, pipeline: str | None, reason: str | None) -> None:
+    """Copy quarantined records, with all columns, into one Parquet file."""
+    sql = f"select {', '.join(QUARANTINE.names)} from sojourn.quarantine {_where(pipeline, reason)}"
+    with store.query(sql) as reader, pq.ParquetWriter(target, reader.schema) as writer:
+        for batch in reader:
+            writer.write_batch(batch)
 
 
 def _where(pipeline: str | None, reason: str | None) -> str:

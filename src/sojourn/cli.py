@@ -3,21 +3,16 @@
 import json
 import os
 import sys
-from collections.abc import Callable
 from importlib.abc import MetaPathFinder
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from sojourn import __version__
+from sojourn import __version__, upkeep
 from sojourn.errors import SojournError, UsageError, as_ours
+from sojourn.options import Command, opened, stored
 from sojourn.signals import heard
-
-if TYPE_CHECKING:
-    from sojourn.store.base import Store
-
-Command = Callable[..., Any]
 
 
 class _WithoutPandas(MetaPathFinder):
@@ -52,27 +47,6 @@ class _Group(click.Group):
             told = as_ours(error)
             click.echo(f"error: {told.message} [{told.code}]", err=True)
             ctx.exit(told.exit_status)
-
-
-def _stored(command: Command) -> Command:
-    """Give a command `--home` and `--store`."""
-    command = click.option(
-        "--store",
-        metavar="URL",
-        envvar="SOJOURN_STORE",
-        help="Publish to (or read from) postgresql://... [default: $SOJOURN_STORE]",
-    )(command)
-    return click.option(
-        "--home",
-        metavar="DIR",
-        help="Landed events and the embedded warehouse. [default: $SOJOURN_HOME or ./sojourn-data]",
-    )(command)
-
-
-def _open(home: str | None, store: str | None) -> "Store":
-    from sojourn.store.opening import open_store
-
-    return open_store(home, store)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -113,7 +87,7 @@ def _reading(command: Command) -> Command:
 
 @main.command()
 @_reading
-@_stored
+@stored
 @click.option(
     "--mode",
     type=click.Choice(["add", "replace"]),
@@ -145,7 +119,7 @@ def run(
     options = running.options(
         mode=mode, out=out, file_format=file_format, memory=memory, limit=max_quarantined, until=until
     )
-    running.run(pipeline, list(sources), _open(home, store), options, as_json=as_json, charted=charted)
+    running.run(pipeline, list(sources), opened(home, store), options, as_json=as_json, charted=charted)
 
 
 @main.command()
@@ -205,13 +179,13 @@ def init(file: str, output: str | None, force: bool) -> None:
 
 
 @main.command()
-@_stored
+@stored
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def tables(home: str | None, store: str | None, as_json: bool) -> None:
     """List the published tables."""
     from sojourn import show
 
-    rows = _open(home, store).published()
+    rows = opened(home, store).published()
     if not rows and not as_json:
         click.echo("nothing is published yet; begin with: sojourn run webshop FILE")
         return
@@ -220,20 +194,20 @@ def tables(home: str | None, store: str | None, as_json: bool) -> None:
 
 @main.command()
 @click.argument("query")
-@_stored
+@stored
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of rows.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
 def sql(query: str, home: str | None, store: str | None, as_json: bool, as_csv: bool) -> None:
     """Run one read-only QUERY over the published tables (webshop.sessions, sojourn.runs, ...)."""
     from sojourn import show
 
-    with _open(home, store).query(query) as reader:
+    with opened(home, store).query(query) as reader:
         show.reader(reader, as_json=as_json, as_csv=as_csv)
 
 
 @main.command()
 @click.argument("name", required=False)
-@_stored
+@stored
 @click.option("--pipeline", metavar="NAME", help="Read this pipeline's tables, of the same shape as the ready one's.")
 @click.option("--json", "as_json", is_flag=True, help="Print the metric's object (or list of rows), unwrapped.")
 def metrics(name: str | None, home: str | None, store: str | None, pipeline: str | None, as_json: bool) -> None:
@@ -246,14 +220,14 @@ def metrics(name: str | None, home: str | None, store: str | None, pipeline: str
         rows = [{"metric": m.name, "title": m.title, "pipeline": m.pipeline} for m in known]
         show.rows(rows, as_json=as_json)
         return
-    value = registry.evaluate(name, _open(home, store), pipeline)
+    value = registry.evaluate(name, opened(home, store), pipeline)
     show.value(value, as_json=as_json)
 
 
 @main.command()
 @click.argument("name", required=False)
 @click.option("-o", "--output", metavar="FILE", help="A .png, .svg, .html or .json file. [default: NAME.png]")
-@_stored
+@stored
 @click.option("--pipeline", metavar="NAME", help="Read this pipeline's tables, of the same shape as the ready one's.")
 def chart(name: str | None, output: str | None, home: str | None, store: str | None, pipeline: str | None) -> None:
     """List the charts, or draw one from the published tables."""
@@ -264,7 +238,7 @@ def chart(name: str | None, output: str | None, home: str | None, store: str | N
         show.rows([{"chart": c.name, "title": c.title, "pipeline": c.pipeline} for c in known], as_json=False)
         return
     target = Path(output or f"{name}.png")
-    charts.draw(name, _open(home, store), target, pipeline)
+    charts.draw(name, opened(home, store), target, pipeline)
     click.echo(target)
 
 
@@ -272,13 +246,13 @@ def chart(name: str | None, output: str | None, home: str | None, store: str | N
 @click.option(
     "-o", "--output", metavar="FILE.html", default="report.html", show_default=True, help="Where to write it."
 )
-@_stored
+@stored
 def report(output: str, home: str | None, store: str | None) -> None:
     """Write what is published as one page to mail: the views of the dashboard, without a server or a script."""
     from sojourn.web.dashboard import report as reports
 
     target = Path(output)
-    reports.write(_open(home, store), target)
+    reports.write(opened(home, store), target)
     click.echo(target)
 
 
@@ -288,7 +262,7 @@ def quarantine() -> None:
 
 
 @quarantine.command("list")
-@_stored
+@stored
 @click.option("--pipeline", metavar="NAME", help="Only this pipeline's.")
 @click.option("--reason", metavar="REASON", help="Only this reason's.")
 @click.option("--limit", default=50, show_default=True, help="How many at most.")
@@ -300,7 +274,7 @@ def quarantine_list(
     from sojourn import quarantine as quarantined
     from sojourn import show
 
-    rows = quarantined.listing(_open(home, store), pipeline=pipeline, reason=reason, limit=limit)
+    rows = quarantined.listing(opened(home, store), pipeline=pipeline, reason=reason, limit=limit)
     if not rows and not as_json:
         click.echo("no quarantined records")
         return
@@ -308,7 +282,7 @@ def quarantine_list(
 
 
 @quarantine.command("export")
-@_stored
+@stored
 @click.option("--pipeline", metavar="NAME", help="Only this pipeline's.")
 @click.option("--reason", metavar="REASON", help="Only this reason's.")
 @click.option("-o", "--output", metavar="FILE", default="-", help="JSON lines; - is standard output. [default: -]")
@@ -318,20 +292,20 @@ def quarantine_export(
     """Write all quarantined records, whole, one JSON object a line."""
     from sojourn import quarantine as quarantined
 
-    quarantined.export(_open(home, store), output, pipeline=pipeline, reason=reason)
+    quarantined.export(opened(home, store), output, pipeline=pipeline, reason=reason)
 
 
 @main.command()
 @click.argument("pipeline")
 @click.argument("table", required=False)
-@_stored
+@stored
 @click.option("--out", metavar="DIR", default=".", show_default=True, help="Where to write the files.")
 @click.option("--format", "file_format", type=click.Choice(["csv", "parquet"]), default="csv", show_default=True)
 def export(pipeline: str, table: str | None, home: str | None, store: str | None, out: str, file_format: str) -> None:
     """Write the published tables of PIPELINE (or one TABLE) as files."""
     from sojourn import running
 
-    for entry in running.export(pipeline, table, _open(home, store), Path(out), file_format):
+    for entry in running.export(pipeline, table, opened(home, store), Path(out), file_format):
         click.echo(f"{Path(out) / entry['file']}: {entry['rows']} rows")
 
 
@@ -357,7 +331,7 @@ def _limited(command: Command) -> Command:
 
 
 @main.command(context_settings={"auto_envvar_prefix": "SOJOURN"})
-@_stored
+@stored
 @click.option(
     "--host", default="127.0.0.1", show_default=True, help="Where to listen; beyond loopback tokens are needed."
 )
@@ -413,3 +387,7 @@ def replay_stream(file: str, rate: float, url: str, connections: int, token: str
     if played["refused"]:
         codes = ", ".join(f"{count} {code}" for code, count in sorted(played["refused"].items()))
         raise SojournError("refused", f"messages were not taken, with the rest of their sessions: {codes}")
+
+
+for command in upkeep.COMMANDS:
+    main.add_command(command)

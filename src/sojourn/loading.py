@@ -86,11 +86,40 @@ def parse(text: str, *, name: str, where: str, folder: Path) -> Pipeline:
         raise UsageError("bad_toml", f"{where} is not valid TOML: {error}") from error
     if "name" in raw:
         raise bad(where, "$.name", "a pipeline is named after its file; remove this key")
+    return checked(_converted({**_spelled_out(raw, where), "name": name}, where), where, folder)
+
+
+def with_rules(pipeline: Pipeline, changes: dict[str, Any], where: str) -> Pipeline:
+    """*pipeline* with other rules, checked as a file's are, for *changes* as TOML has them; its sources stay.
+
+    Raises `UsageError` ``bad_pipeline``, also for changes after which records would be read in another way.
+    """
+    plain = {name: value for name, value in msgspec.to_builtins(pipeline).items() if value is not None}
+    del plain["name"], plain["source"]
+    rules = _spelled_out(_merged(plain, changes), where)
+    # a source as it is loaded holds the text of its JSON Schema, where a file names the schema's file
+    sources = {name: msgspec.structs.replace(source, schema=None) for name, source in pipeline.source.items()}
+    whole = {**rules, "name": pipeline.name, "source": msgspec.to_builtins(sources)}
+    changed = checked(_converted(whole, where), where, Path())
+    if changed.source != sources:
+        raise bad(where, "$.sessions.rule", "would set other records aside than were; see: sojourn rebuild")
+    return msgspec.structs.replace(changed, source=pipeline.source)
+
+
+def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """*base* with *changes*, section by section."""
+    merged = dict(base)
+    for key, value in changes.items():
+        below = merged.get(key)
+        merged[key] = _merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _converted(raw: dict[str, Any], where: str) -> Pipeline:
     try:
-        pipeline = msgspec.convert({**_spelled_out(raw, where), "name": name}, Pipeline)
+        return msgspec.convert(raw, Pipeline)
     except (msgspec.ValidationError, RecursionError) as error:
         raise UsageError("bad_pipeline", f"{where}: {_explain(str(error))}") from error
-    return checked(pipeline, where, folder)
 
 
 def schema_name(stem: str) -> str:

@@ -1,0 +1,33 @@
+"""Options that many commands share, and opening the store that they name."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from sojourn.store.base import Store
+
+Command = Callable[..., Any]
+
+
+def stored(command: Command) -> Command:
+    """Give a command `--home` and `--store`."""
+    command = click.option(
+        "--store",
+        metavar="URL",
+        envvar="SOJOURN_STORE",
+        help="Publish to (or read from) postgresql://... [default: $SOJOURN_STORE]",
+    )(command)
+    return click.option(
+        "--home",
+        metavar="DIR",
+        help="Landed events and the embedded warehouse. [default: $SOJOURN_HOME or ./sojourn-data]",
+    )(command)
+
+
+def opened(home: str | None, store: str | None) -> "Store":
+    """The store that `--home` and `--store` name."""
+    from sojourn.store.opening import open_store
+
+    return open_store(home, store)

@@ -59,6 +59,42 @@ def _origins(landed: Landed) -> list[list[str | int]]:
     ]
 
 
+def withdrawn(run: list[Landed], pipeline: str, folder: Path) -> Path | None:
+    """Identities of the records that no longer stand: last lines without a line break that have become whole since."""
+    rows = [
+        dict(zip(IDENTITY, (pipeline, former.source, former.content, former.lines + 1, path), strict=True))
+        for landed in run
+        for former in landed.former.values()
+        for path in former.tail_paths
+    ]
+    if not rows:
+        return None
+    target = folder / "withdrawn.parquet"
+    pq.write_table(pa.Table.from_pylist(rows, pa.schema([QUARANTINE.field(name) for name in IDENTITY])), target)
+    return target
+
+
+def of_files(store: Store, run: list[Landed], pipeline: str, refused: Path | None, folder: Path) -> Path | None:
+    """The quarantined records of all of a *run*'s files: those that were *refused* now, and those of skipped files."""
+    known = {
+        (landed.landing.name, content)
+        for landed in run
+        for skipped in landed.skipped.values()
+        for content in (skipped.known.refused if skipped.known is not None else ())
+    }
+    if not known:
+        return refused
+    pairs = ", ".join(f"({engine.quote(source)}, {engine.quote(content)})" for source, content in sorted(known))
+    names = ", ".join(QUARANTINE.names)
+    sql = f"select {names} from sojourn.quarantine where pipeline = {engine.quote(pipeline)}"
+    with store.query(f"{sql} and (source, content) in ({pairs})") as reader:
+        table = reader.read_all().cast(QUARANTINE)
+    if refused is not None:
+        table = pa.concat_tables([pq.read_table(refused).select(QUARANTINE.names).cast(QUARANTINE), table])
+    pq.write_table(table, target := folder / "quarantine-of-files.parquet")
+    return target
+
+
 def write_jsonl(quarantined: Path | None, target: Path) -> None:
     """The records in *quarantined* as JSON, one object a line; text that is not UTF-8 stands in `raw_base64`."""
     target.write_bytes(b"")

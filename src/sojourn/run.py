@@ -3,7 +3,7 @@
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from sojourn import export, quarantine
-from sojourn.engines.duckdb import Built, EventFile, build
+from sojourn.engines.building import Built, EventFile, build
 from sojourn.errors import SojournError, TooManyQuarantinedError, UsageError, as_ours
 from sojourn.ledger import Ledger, total
 from sojourn.pipeline import Pipeline
 from sojourn.reading.inputs import Input, as_given
+from sojourn.reading.known import KnownInput, Reading, recognise
 from sojourn.reading.land import Landed, Landing, Part, land
+from sojourn.reading.remembering import remember
 from sojourn.store.base import Publication, Store
+from sojourn.store.files import tell
 from sojourn.store.manifest import Kept
 
 Progress = Callable[[int], None]
@@ -26,7 +29,11 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Options:
-    """What a person can say about a run. *until*: the end of observation, in epoch microseconds."""
+    """What a person can say about a run. *until*: the end of observation, in epoch microseconds.
+
+    *is_watching*: a last line without a line break waits for the rest of it, and where nothing is new no run is
+    recorded: its status is `unchanged`.
+    """
 
     mode: str = "add"
     out: Path | None = None
@@ -34,6 +41,7 @@ class Options:
     memory: int | None = None
     until: int | None = None
     max_quarantined: Callable[[Ledger], bool] = lambda _: True
+    is_watching: bool = False
 
 
 @dataclass
@@ -47,14 +55,15 @@ class Run:
     started_at: str = field(default_factory=lambda: f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}")
     inputs: list[Input] = field(default_factory=list)
     ledgers: list[Ledger] = field(default_factory=list)
+    skipped: list[bool] = field(default_factory=list)
     tables: dict[str, int] = field(default_factory=dict)
     refused: Path | None = None
 
     def report(self) -> dict[str, Any]:
         """The run as plain JSON values: what `--json` prints."""
         files = [
-            {"file": given.name, "source": given.source, **ledger.as_dict()}
-            for given, ledger in zip(self.inputs, self.ledgers, strict=False)
+            {"file": given.name, "source": given.source, **ledger.as_dict(), **({"skipped": True} if skipped else {})}
+            for given, ledger, skipped in zip(self.inputs, self.ledgers, self.skipped, strict=False)
         ]
         return {
             "run_id": self.run_id,
@@ -91,47 +100,107 @@ def _publish(
     """Read, land, build, balance, publish; gives the files for `--out`, to be put in place now."""
     staging = store.staging(run.run_id)
     store.note(run.record())
-    landed = _land(run, pipeline, staging / "events", options, progress)
+    landed = _land(run, pipeline, staging / "events", options, progress, kept)
     run.refused = quarantine.gather(landed, pipeline.name, run.run_id, staging)
     store.note(run.record())
-    files = [EventFile(store.event_path(file.name), _source_of(file.name)) for file in kept.files] + _files(landed)
+    refused = quarantine.of_files(store, landed, pipeline.name, run.refused, staging) if options.out else None
+    if _is_nothing_new(landed, pipeline, kept, options):
+        return _left_as_it_is(run, pipeline, kept, store, options, refused)
+    withdrawn = {name for source in landed for former in source.former.values() for name in former.tail}
+    stay = [file for file in kept.files if file.name not in withdrawn]
+    files = [EventFile(store.event_path(file.name), _source_of(file.name)) for file in stay] + _files(landed)
     snapshot = staging / "snapshot.duckdb"
     built = build(pipeline, files, snapshot, options.memory, staging / "spill", options.until)
     run.tables = built.tables
     _balance(run, landed, built, kept)
     _check_limit(run, options)
     run.status = "done"
-    exported = export.stage(pipeline, run.run_id, snapshot, run.refused, options.out, options.format)
+    exported = export.stage(pipeline, run.run_id, snapshot, refused, options.out, options.format)
     fresh = store.keep_events([file.path for file in _files(landed) if file.is_kept], pipeline.name, run.run_id)
     store.publish(
         Publication(
             Kept(
                 run_id=run.run_id,
                 tables=built.tables,
-                files=(*kept.files, *fresh),
+                files=(*stay, *fresh),
                 events=built.kept,
                 reading=pipeline.fingerprint(),
                 rules=pipeline.rules(),
+                inputs=_remembered(run, landed, built, _known(pipeline, kept), options),
             ),
             snapshot=snapshot,
             report=run.record(),
             quarantine=run.refused,
+            replayed=quarantine.withdrawn(landed, pipeline.name, staging),
         )
     )
     return exported
 
 
-def _land(run: Run, pipeline: Pipeline, folder: Path, options: Options, progress: Progress) -> list[Landed]:
+def _land(run: Run, pipeline: Pipeline, folder: Path, options: Options, progress: Progress, kept: Kept) -> list[Landed]:
     """Read the inputs source by source; the run knows then where each record ended, as far as reading can tell."""
     given = run.inputs
     run.inputs, landed = [], []
     for name, source in pipeline.source.items():
         inputs = [one for one in given if one.source == name]
-        landing = Landing(name, as_given(source, inputs), folder, options.until if name == "events" else None)
-        landed.append(land(inputs, landing, progress=progress))
-        run.inputs += inputs
+        reading = Reading(name, as_given(source, inputs), options.until, options.is_watching)
+        found = recognise(inputs, _known(pipeline, kept), reading)
+        for remark in found.remarks:
+            tell(remark)
+        landing = Landing(name, reading.source, folder, options.until if name == "events" else None)
+        landed.append(land(found.inputs, landing, progress=progress, found=found))
+        run.inputs += found.inputs
         run.ledgers += landed[-1].ledgers()
+        run.skipped += [at in landed[-1].skipped for at in range(len(found.inputs))]
     return landed
+
+
+def _known(pipeline: Pipeline, kept: Kept) -> tuple[KnownInput, ...]:
+    """The inputs that were read as the pipeline reads now."""
+    return kept.inputs if kept.reading == pipeline.fingerprint() else ()
+
+
+def _remembered(
+    run: Run, landed: list[Landed], built: Built, known: Iterable[KnownInput], options: Options
+) -> tuple[KnownInput, ...]:
+    """What is known of inputs for the next run."""
+    ledgers = iter(run.ledgers)
+    for source in landed:
+        name = source.landing.name
+
+        def settled(part: Part, name: str = name) -> Ledger:
+            ledger = total([part.ledger])
+            _settle(ledger, part, name, built)
+            return ledger
+
+        of_source = list(islice(ledgers, len(source.inputs)))
+        reading = Reading(name, source.landing.source, options.until)
+        known = remember(known, source, of_source, settled, reading, f"{run.pipeline}/{run.run_id}")
+    return tuple(known)
+
+
+def _is_nothing_new(landed: list[Landed], pipeline: Pipeline, kept: Kept, options: Options) -> bool:
+    """Whether the current tables are those that this run would make."""
+    is_known = all(len(source.skipped) == len(source.inputs) and not source.former for source in landed)
+    is_same = kept.rules == pipeline.rules() and all(known.until == options.until for known in kept.inputs)
+    return kept.run_id is not None and is_known and is_same
+
+
+def _left_as_it_is(
+    run: Run, pipeline: Pipeline, kept: Kept, store: Store, options: Options, refused: Path | None
+) -> export.Export:
+    """Record a run that has nothing to publish; gives the files for `--out`, of the current tables."""
+    assert kept.run_id is not None, "something is published"
+    run.status, run.tables = "unchanged" if options.is_watching else "done", kept.tables
+    for given, ledger in zip(run.inputs, run.ledgers, strict=True):
+        ledger.check(given.name)
+    _check_limit(run, options)
+    snapshot = store.snapshot_path(pipeline.name, kept.run_id)
+    exported = export.stage(pipeline, run.run_id, snapshot, refused, options.out, options.format)
+    if not options.is_watching:
+        said = f"nothing that was read is new: the tables are those of the run {kept.run_id}"
+        store.record(run.record(), said, None)
+    return exported
 
 
 def _broken_off(run: Run, store: Store, error: BaseException) -> SojournError:
@@ -153,7 +222,7 @@ def _broken_off(run: Run, store: Store, error: BaseException) -> SojournError:
 def check(pipeline: Pipeline, inputs: list[Input], folder: Path, options: Options, progress: Progress) -> Run:
     """The ledger of *inputs* alone: everything but publishing, in a *folder* of its own."""
     run = Run(pipeline.name, inputs=inputs)
-    landed = _land(run, pipeline, folder / "events", options, progress)
+    landed = _land(run, pipeline, folder / "events", options, progress, Kept())
     files = _files(landed)
     built = build(pipeline, files, folder / "snapshot.duckdb", options.memory, folder / "spill", options.until)
     _balance(run, landed, built, Kept())
@@ -231,7 +300,8 @@ def _balance(run: Run, landed: list[Landed], built: Built, kept: Kept) -> None:
     for given, ledger in zip(run.inputs, run.ledgers, strict=True):
         ledger.check(given.name)
     total(run.ledgers).check("the run")
-    if built.events != kept.events + events:
+    is_withdrawn = any(source.former for source in landed)
+    if not is_withdrawn and built.events != kept.events + events:
         raise SojournError(
             "ledger",
             f"the run accepted {events} records beside {kept.events} kept events, but its tables rest on "

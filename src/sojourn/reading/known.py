@@ -37,7 +37,8 @@ class KnownInput(Struct, frozen=True, kw_only=True):
     observation that held (epoch microseconds), *run_id* the run that read it last. *end* is the offset behind the last
     line break, *lines* how many lines lie before it; a last line without one gave the kept files *tail*, the share
     *tail_ledger* of the ledger, and quarantined records at *tail_paths*. *refused*: the digests under which its
-    quarantined records stand; *header*: what they cannot be read again without (`Landed.headers`).
+    quarantined records stand; *files*: the kept files with all that it gave; *header*: what its records cannot be read
+    again without (`Landed.headers`).
     """
 
     source: str
@@ -57,6 +58,7 @@ class KnownInput(Struct, frozen=True, kw_only=True):
     tail_ledger: dict[str, Any] = {}
     tail_paths: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
     header: tuple[str, ...] = ()
 
     @property
@@ -107,8 +109,9 @@ class Skipped:
     """An input that gives nothing new: its content, its ledger, and what it was *known* as by an earlier run."""
 
     content: str
+    size: int
     ledger: Ledger
-    known: KnownInput | None
+    known: KnownInput | None = None
 
 
 @dataclass

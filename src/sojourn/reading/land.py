@@ -137,7 +137,9 @@ class Landed:
         read = [0] * len(self.inputs)
         for part in self.parts:
             read[part.input_number] += part.bytes_in
-        return [count if given.is_stream else given.size for given, count in zip(self.inputs, read, strict=True)]
+        known = {at: skipped.size for at, skipped in self.skipped.items()}
+        whole = {at: given.size for at, given in enumerate(self.inputs) if not given.is_stream}
+        return list(({**dict(enumerate(read)), **whole, **known}).values())
 
     def lines_before(self) -> dict[int, int]:
         """Part number -> lines of its input that come before it."""
@@ -164,7 +166,7 @@ def land(
     source = landing.source
     found = found or Recognised(inputs, {at: Start() for at in range(len(inputs))})
     read = [inputs[at] for at in found.starts]
-    skipped = {at: Skipped(one.content, again(one.ledger), one) for at, one in found.skipped.items()}
+    skipped = {at: Skipped(one.content, one.size, again(one.ledger), one) for at, one in found.skipped.items()}
     landed = Landed(landing, inputs, starts=found.starts, former=found.former, skipped=skipped)
     progress(sum(inputs[at].size for at in skipped) + sum(start.offset for start in found.starts.values()))
     todo: Iterator[Task]
@@ -201,7 +203,8 @@ def _discard_known(landed: Landed, known: list[KnownInput]) -> None:
             continue
         if content in first and (given.is_stream or keeps_all):
             same = first[content]
-            landed.skipped[at] = Skipped(content[0], again(same.ledger if same else ledgers[at].as_dict()), same)
+            ledger = again(same.ledger if same is not None else ledgers[at].as_dict())
+            landed.skipped[at] = Skipped(*content, ledger, same)
         elif keeps_all:
             first[content] = None
     for part in landed.parts:

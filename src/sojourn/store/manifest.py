@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from sojourn.errors import SojournError
+from sojourn.reading.known import KnownInput
 from sojourn.store.files import write_whole
 
 
@@ -16,30 +17,6 @@ class KeptFile(Struct, frozen=True):
     name: str
     rows: int
     checksum: str
-
-
-class KnownInput(Struct, frozen=True, kw_only=True):
-    """A file or stream that the pipeline has read, and what became of its records.
-
-    *path* is the real one, and *stamp* the file's (mtime_ns, ctime_ns, inode); None where it is no plain file.
-    *content* is the digest of what was read, *ledger* a `Ledger` as plain values, *until* the end of observation that
-    held (epoch microseconds), *run_id* the run that read it. *end* is the offset behind the last line break that was
-    read, *lines* how many lines lie before it, *tail* the kept files that hold what came of a last line without one.
-    """
-
-    source: str
-    name: str
-    path: str | None
-    content: str
-    size: int
-    stamp: tuple[int, int, int] | None
-    is_compressed: bool
-    ledger: dict[str, Any]
-    until: int | None
-    run_id: str
-    end: int
-    lines: int
-    tail: tuple[str, ...]
 
 
 class Kept(Struct, frozen=True):
@@ -117,6 +94,6 @@ def damaged(code: str, what: str) -> SojournError:
     """The error for a home that lost something that a kept run rests on."""
     return SojournError(
         code,
-        f"{what}; use the home that the run was made in, bring it back from a backup, or start the pipeline over with "
-        "--mode replace and all of its files",
+        f"{what}; use the home that the run was made in, bring it back from a backup, go back to another run (see: "
+        "sojourn rollback -h), or start the pipeline over with --mode replace and all of its files",
     )

@@ -46,7 +46,7 @@ class Options:
 
 @dataclass
 class Run:
-    """One execution of a pipeline, and what became of every record."""
+    """One execution of a pipeline, and what became of every record. *marks* say in its report what sort of run it is."""
 
     pipeline: str
     run_id: str = field(default_factory=lambda: f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{uuid.uuid4().hex[:6]}")
@@ -58,6 +58,7 @@ class Run:
     skipped: list[bool] = field(default_factory=list)
     tables: dict[str, int] = field(default_factory=dict)
     refused: Path | None = None
+    marks: dict[str, Any] = field(default_factory=dict)
 
     def report(self) -> dict[str, Any]:
         """The run as plain JSON values: what `--json` prints."""
@@ -73,6 +74,7 @@ class Run:
             "ledger": total(self.ledgers).as_dict(),
             "files": files,
             "tables": self.tables,
+            **self.marks,
         }
 
     def record(self) -> dict[str, Any]:
@@ -296,7 +298,7 @@ def _balance(run: Run, landed: list[Landed], built: Built, kept: Kept) -> None:
         for part in source.parts:
             _settle(of_source[part.input_number], part, source.landing.name, built)
         if source.landing.name == "events":
-            events = total(of_source).accepted
+            events += total(of_source).accepted
     for given, ledger in zip(run.inputs, run.ledgers, strict=True):
         ledger.check(given.name)
     total(run.ledgers).check("the run")

@@ -20,7 +20,7 @@ LAYERS = (
     {"upkeep"},
     {"demo"},
     {"web"},
-    {"running", "drafting", "telling"},
+    {"running", "drafting", "keeping", "telling"},
     {"replaying", "rebuilding"},
     {"run", "differences"},
     {"standing"},

@@ -3,10 +3,11 @@
 import ast
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
+from itertools import groupby
 from typing import Any
 
 import pyarrow as pa
@@ -15,6 +16,22 @@ import pyarrow.parquet as pq
 from sojourn.errors import SojournError
 from sojourn.reading.inputs import Input
 from sojourn.reading.sources import Task
+
+_AT_ONCE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line as it is read again, of the input *number*: its *place* there; *is_tail*: no line break follows it.
+
+    *positions*: of a message, which of its entries; None for all.
+    """
+
+    number: int
+    place: int
+    raw: bytes
+    is_tail: bool = False
+    positions: frozenset[int] | None = None
 
 
 @dataclass(frozen=True)
@@ -26,6 +43,37 @@ class Again(Task):
     """
 
     positions: tuple[frozenset[int] | None, ...] = ()
+
+
+def tasks_of(
+    lines: Iterable[Line], inputs: Sequence[Input], headers: Sequence[tuple[str, ...]], number: int
+) -> Iterator[Again]:
+    """Tasks over *lines*, which come input by input, numbered from *number*; what follows a last break is one alone."""
+    for (at, is_tail), ones in groupby(lines, key=lambda line: (line.number, line.is_tail)):
+        for some in _some(ones):
+            content = b"\n".join(line.raw for line in some) + (b"" if is_tail else b"\n")
+            yield Again(
+                number, at, inputs[at], 0, len(content), content,
+                header=headers[at],
+                is_tail=is_tail,
+                places=tuple(line.place for line in some),
+                positions=tuple(line.positions for line in some),
+            )  # fmt: skip
+            number += 1
+
+
+def _some(lines: Iterable[Line]) -> Iterator[list[Line]]:
+    """The lines, about as many at a time as are read at once."""
+    some: list[Line] = []
+    size = 0
+    for line in lines:
+        some.append(line)
+        size += len(line.raw)
+        if size >= _AT_ONCE:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
 
 
 def types_of(given: Input, wanted: set[str]) -> tuple[str, ...]:

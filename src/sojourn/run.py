@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from sojourn import export, quarantine
+from sojourn.contracts import changes
 from sojourn.engines.building import Built, EventFile, build
-from sojourn.errors import SojournError, TooManyQuarantinedError, UsageError, as_ours
+from sojourn.errors import SojournError, TooManyQuarantinedError, as_ours
 from sojourn.ledger import Ledger, total
 from sojourn.pipeline import Pipeline
 from sojourn.reading.inputs import Input, as_given
 from sojourn.reading.known import KnownInput, Reading, recognise
 from sojourn.reading.land import Landed, Landing, Part, land
 from sojourn.reading.remembering import remember
+from sojourn.rereading import reading_changed
 from sojourn.store.base import Publication, Store
 from sojourn.store.files import tell
 from sojourn.store.manifest import Kept
@@ -133,7 +135,7 @@ def _publish(
             snapshot=snapshot,
             report=run.record(),
             quarantine=run.refused,
-            replayed=quarantine.withdrawn(landed, pipeline.name, staging),
+            replayed=quarantine.withdrawn(store, landed, pipeline.name, run.refused, staging),
         )
     )
     return exported
@@ -245,11 +247,9 @@ def _kept(store: Store, pipeline: Pipeline, options: Options) -> Kept:
     kept = store.kept(pipeline.name)
     is_kept = kept.run_id is not None and (kept.files or pipeline.events.format != "streams")
     if is_kept and kept.reading != pipeline.fingerprint():
-        raise UsageError(
-            "reading_changed",
-            f"the pipeline {pipeline.name} now reads its records in another way than the run {kept.run_id}; "
-            "start it over with --mode replace and all of its files, or give the new pipeline file another name",
-        )
+        raise reading_changed(pipeline, kept)
+    if kept.rules and (changed := changes(kept.rules, pipeline.rules())):
+        tell(f"other rules than those of the run {kept.run_id}: {', '.join(changed)}; all tables are computed again")
     missing = [path for file in kept.files if not (path := store.event_path(file.name)).exists()]
     if missing:
         raise SojournError(

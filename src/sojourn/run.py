@@ -17,6 +17,8 @@ from sojourn.engines.building import Built, EventFile, build
 from sojourn.errors import SojournError, TooManyQuarantinedError, as_ours
 from sojourn.ledger import Ledger, total
 from sojourn.pipeline import Pipeline
+from sojourn.reading.forgotten import NOBODY, Forgotten
+from sojourn.reading.forgotten import load as load_forgotten
 from sojourn.reading.inputs import Input, as_given
 from sojourn.reading.known import KnownInput, Reading, recognise
 from sojourn.reading.land import Landed, Landing, Part, land
@@ -24,7 +26,7 @@ from sojourn.reading.remembering import remember
 from sojourn.rereading import reading_changed
 from sojourn.store.base import Publication, Store
 from sojourn.store.files import tell
-from sojourn.store.manifest import Kept
+from sojourn.store.manifest import Kept, KeptFile
 
 Progress = Callable[[int], None]
 
@@ -104,7 +106,8 @@ def _publish(
     """Read, land, build, balance, publish; gives the files for `--out`, to be put in place now."""
     staging = store.staging(run.run_id)
     store.note(run.record())
-    landed = _land(run, pipeline, staging / "events", options, progress, kept)
+    forgotten = load_forgotten(store.forgotten_in, pipeline.name)
+    landed = _land(run, pipeline, staging / "events", options, progress, kept, forgotten)
     run.refused = quarantine.gather(landed, pipeline.name, run.run_id, staging)
     store.note(run.record())
     refused = quarantine.of_files(store, landed, pipeline.name, run.refused, staging) if options.out else None
@@ -112,15 +115,23 @@ def _publish(
         return _left_as_it_is(run, pipeline, kept, store, options, refused)
     withdrawn = {name for source in landed for former in source.former.values() for name in former.tail}
     stay = [file for file in kept.files if file.name not in withdrawn]
-    files = [EventFile(store.event_path(file.name), _source_of(file.name)) for file in stay] + _files(landed)
     snapshot = staging / "snapshot.duckdb"
-    built = build(pipeline, files, snapshot, options.memory, staging / "spill", options.until)
+    built = build(
+        pipeline,
+        _kept_files(stay, store) + _files(landed, run),
+        snapshot,
+        options.memory,
+        staging / "spill",
+        options.until,
+        base=_base(pipeline, kept, store),
+        withdrawn=_kept_files((file for file in kept.files if file.name in withdrawn), store),
+    )
     run.tables = built.tables
     _balance(run, landed, built, kept)
     _check_limit(run, options)
     run.status = "done"
     exported = export.stage(pipeline, run.run_id, snapshot, refused, options.out, options.format)
-    fresh = store.keep_events([file.path for file in _files(landed) if file.is_kept], pipeline.name, run.run_id)
+    fresh = store.keep_events([file.path for file in _files(landed, run) if file.is_kept], pipeline.name, run.run_id)
     store.publish(
         Publication(
             Kept(
@@ -141,7 +152,15 @@ def _publish(
     return exported
 
 
-def _land(run: Run, pipeline: Pipeline, folder: Path, options: Options, progress: Progress, kept: Kept) -> list[Landed]:
+def _land(
+    run: Run,
+    pipeline: Pipeline,
+    folder: Path,
+    options: Options,
+    progress: Progress,
+    kept: Kept,
+    forgotten: Forgotten = NOBODY,
+) -> list[Landed]:
     """Read the inputs source by source; the run knows then where each record ended, as far as reading can tell."""
     given = run.inputs
     run.inputs, landed = [], []
@@ -151,7 +170,7 @@ def _land(run: Run, pipeline: Pipeline, folder: Path, options: Options, progress
         found = recognise(inputs, _known(pipeline, kept), reading)
         for remark in found.remarks:
             tell(remark)
-        landing = Landing(name, reading.source, folder, options.until if name == "events" else None)
+        landing = Landing(name, reading.source, folder, options.until if name == "events" else None, forgotten)
         landed.append(land(found.inputs, landing, progress=progress, found=found))
         run.inputs += found.inputs
         run.ledgers += landed[-1].ledgers()
@@ -227,7 +246,7 @@ def check(pipeline: Pipeline, inputs: list[Input], folder: Path, options: Option
     """The ledger of *inputs* alone: everything but publishing, in a *folder* of its own."""
     run = Run(pipeline.name, inputs=inputs)
     landed = _land(run, pipeline, folder / "events", options, progress, Kept())
-    files = _files(landed)
+    files = _files(landed, run)
     built = build(pipeline, files, folder / "snapshot.duckdb", options.memory, folder / "spill", options.until)
     _balance(run, landed, built, Kept())
     run.status = "checked"
@@ -260,12 +279,25 @@ def _kept(store: Store, pipeline: Pipeline, options: Options) -> Kept:
     return kept
 
 
-def _files(landed: list[Landed]) -> list[EventFile]:
+def _base(pipeline: Pipeline, kept: Kept, store: Store) -> Path | None:
+    """The snapshot over what is kept, where tables were made by the rules of now."""
+    if kept.run_id is None or kept.rules != pipeline.rules():
+        return None
+    return store.snapshot_path(pipeline.name, kept.run_id)
+
+
+def _kept_files(files: Iterable[KeptFile], store: Store) -> list[EventFile]:
+    return [EventFile(store.event_path(file.name), _source_of(file.name), name=file.name) for file in files]
+
+
+def _files(landed: list[Landed], run: Run) -> list[EventFile]:
+    """What this run landed, and what it will be called when it is kept."""
     return [
         EventFile(
-            source.landing.event_file(part.number),
+            path := source.landing.event_file(part.number),
             source.landing.name,
             part.number,
+            name=f"{run.pipeline}/{run.run_id}/{path.name}",
             is_kept=source.inputs[part.input_number].messages is None,  # a journal keeps its messages itself
         )
         for source in landed
@@ -306,7 +338,7 @@ def _balance(run: Run, landed: list[Landed], built: Built, kept: Kept) -> None:
     if not is_withdrawn and built.events != kept.events + events:
         raise SojournError(
             "ledger",
-            f"the run accepted {events} records beside {kept.events} kept events, but its tables rest on "
+            f"the run accepted {events} records beside {kept.events - built.lost} kept events, but its tables rest on "
             f"{built.events}; nothing was published (this is a fault in Sojourn, please report it)",
         )
 

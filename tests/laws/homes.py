@@ -45,8 +45,8 @@ class Home:
 
     def tables(self) -> dict[str, Table]:
         """Every published table, instants as epoch microseconds."""
-        current = self.store._catalog().pipelines[self.pipeline.name].runs[-1]  # type: ignore[attr-defined]
-        snapshot = self.store._snapshot(self.pipeline.name, current)  # type: ignore[attr-defined]
+        name = self.pipeline.name
+        snapshot = self.store.snapshot_path(name, str(self.store.kept(name).run_id))
         found = {}
         with engine.attached({"current": snapshot}) as connection:
             for name in self.pipeline.tables:

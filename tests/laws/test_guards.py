@@ -91,7 +91,7 @@ def test_a_run_whose_tables_rest_on_other_events_fails(folder, fault):
     home.run({"first": FEW[:4000]})
     before = home.tables()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "build", lambda *given: fault(engine.build(*given)))
+        patch.setattr(run, "build", lambda *given, **named: fault(engine.build(*given, **named)))
         with pytest.raises(SojournError) as failed:
             home.run({"second": FEW})
     assert failed.value.code == "ledger"

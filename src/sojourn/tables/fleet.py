@@ -40,7 +40,8 @@ def fleet_changes(online: ir.Table, ends: ir.Table, since: ir.Table, pipeline: P
     columns besides: devices, users. *since*: one row, `day`: changes are those of a history that begins on that day.
     """
     reaching = online.cross_join(_last_day(online, ends, pipeline)).cross_join(since)
-    reaching = reaching.filter(reaching["last"] + (window - 1) >= reaching.day)
+    is_in = (reaching["last"] + (window - 1) >= reaching.day) & (reaching.day <= reaching.last_day)
+    reaching = reaching.filter(is_in)
     reaching = reaching.select(
         *_OWNED,
         first=ibis.greatest(reaching["first"], reaching.day),

@@ -1,0 +1,167 @@
+"""A snapshot made from the one of the run before: only what a change of the events touches is made anew.
+
+The change is a relation, `delta`: events that are new, or are events no more. From it follows what is touched (actors,
+session keys, devices, hours); the same steps as for a whole snapshot run over the events of those alone, and their rows
+take the place of the old ones.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from sojourn.engines.delta import find_delta
+from sojourn.engines.duckdb import Connection, quote
+from sojourn.engines.plans import Plan
+from sojourn.engines.presence import renew_presence
+from sojourn.engines.relations import EventFile, as_published, landed, number
+from sojourn.engines.replacing import given, replace
+from sojourn.engines.snapshots import Built, create, duplicates_of, finish, notes_of
+from sojourn.pipeline import Pipeline
+
+_COUNTED = {
+    "transitions": (("from_page", "to_page", "activity"), ("transitions", "users")),
+    "pages": (("url",), ("views", "users", "sessions", "entries", "exits", "bounces")),
+}
+"""Tables that add up what actors and their sessions do: grain, and counts. The first count of every row is not 0."""
+
+
+def increment(
+    connection: Connection,
+    planned: Plan,
+    pipeline: Pipeline,
+    files: Sequence[EventFile],
+    withdrawn: Sequence[EventFile],
+) -> Built | None:
+    """Bring the attached snapshot up to date, over *files* and without those *withdrawn*; None where it cannot be."""
+    if not _is_made_by(connection, planned):
+        return None
+    steps = planned.steps
+    for name, source in pipeline.source.items():
+        if name != "events":
+            landed(connection, name, source, [file for file in files if file.source == name])
+    lost = find_delta(connection, planned, pipeline, files, [file for file in withdrawn if file.source == "events"])
+    done: set[str] = set()
+    if "presence" in steps:
+        if not renew_presence(connection, planned, pipeline):
+            return None
+        done |= {"_servers", "_observation", "presence", "_days", "_observed", "_online"}
+        done |= {"_fleet_daily", "_fleet_rolling_28d"}
+    else:
+        _scopes(connection, pipeline)
+    for name, sql in steps.items():
+        if name not in done:
+            _renew(connection, planned, pipeline, name, sql)
+    rows = finish(connection, planned, pipeline, is_kept=True)
+    events = number(connection, "select (select count(*) from every) - (select count(*) from state.losers)")
+    duplicates = duplicates_of(connection, "events", steps) | duplicates_of(connection, "servers", steps)
+    return Built(events, events, rows, duplicates, notes_of(connection, steps), lost)
+
+
+def _is_made_by(connection: Connection, planned: Plan) -> bool:
+    """Whether the snapshot was made as it would be now, and from nothing but kept files."""
+    known = "select count(*) from duckdb_tables() where database_name = 'snapshot' and schema_name = 'state'"
+    if not number(connection, f"{known} and table_name = 'made'"):
+        return False
+    made = f"select count(*) from state.made where is_kept and digest = {quote(planned.digest)}"
+    return bool(number(connection, made))
+
+
+def _renew(connection: Connection, planned: Plan, pipeline: Pipeline, name: str, sql: str) -> None:
+    """Bring what one step gives up to date."""
+    if name == "_judged":
+        create(connection, name, given(sql, events="from after semi join touched_sessions using (session_id)"))
+    elif name in ("sessions", "event_counts") and pipeline.events.format == "streams":
+        replace(connection, name, as_published(connection, name, sql), "session_id in (from touched_sessions)")
+    elif name in ("sessions", "_experiment_users"):
+        _of_actors(connection, pipeline, name, sql)
+    elif name in _COUNTED:
+        _counted(connection, name, sql)
+    elif name == "hourly_activity":
+        _hours(connection, planned.touched, sql)
+    elif name == "user_activity":
+        _since(connection, sql)
+    else:
+        create(connection, name, sql)
+
+
+def _scopes(connection: Connection, pipeline: Pipeline) -> None:
+    """What is touched: `touched_sessions` of live messages; else `touched_actors` and their events, `actors_before` and
+    `actors_after`, and where sessions have keys, what goes with these.
+    """
+    if pipeline.events.format == "streams":
+        connection.execute("create temp table touched_sessions as select distinct session_id from delta")
+        return
+    has_actors = "actor" in pipeline.events.fields
+    if has_actors:
+        actors = "select distinct actor from delta where actor::varchar <> ''"
+        connection.execute(f"create temp table touched_actors as {actors}")
+    if (has_actors and not _is_by_key(pipeline)) or "transitions" in pipeline.tables:
+        _events_of(connection, "actors", "touched_actors using (actor)")
+    if _is_by_key(pipeline) or "pages" in pipeline.tables:
+        _scope_of_keys(connection, has_actors=has_actors)
+
+
+def _scope_of_keys(connection: Connection, *, has_actors: bool) -> None:
+    """`changed_keys`, `key_actors` (all who have an event in one of those), and `keys_before` and `keys_after`: the
+    events of every session in which one of those has an event, as an actor's sessions are numbered through.
+    """
+    connection.execute("create temp table changed_keys as select distinct session_key from delta")
+    connection.execute("create temp table key_actors (actor varchar)")
+    connection.execute("create temp table touched_keys as from changed_keys")
+    if has_actors:
+        columns = "select session_key, actor::varchar as actor from"
+        connection.execute(f"create temp view actors_of_keys as {columns} every union all {columns} withdrawn_rows")
+        theirs = "actors_of_keys semi join changed_keys using (session_key) where actor <> ''"
+        connection.execute(f"insert into key_actors select distinct actor from {theirs}")
+        more = "select distinct session_key from actors_of_keys semi join key_actors using (actor)"
+        connection.execute(f"insert into touched_keys {more} anti join changed_keys using (session_key)")
+    _events_of(connection, "keys", "touched_keys using (session_key)")
+
+
+def _events_of(connection: Connection, name: str, touched: str) -> None:
+    connection.execute(f"create temp table {name}_after as from after semi join {touched}")
+    connection.execute(f"create temp view {name}_before as from before semi join {touched}")
+
+
+def _is_by_key(pipeline: Pipeline) -> bool:
+    return pipeline.sessions is not None and pipeline.sessions.rule == "key"
+
+
+def _of_actors(connection: Connection, pipeline: Pipeline, name: str, sql: str) -> None:
+    """Rows of actors, made from all of their events."""
+    events, of_touched = "actors_after", "actor in (select actor::varchar from touched_actors)"
+    if _is_by_key(pipeline):
+        events, of_touched = "keys_after", "actor in (from key_actors)"
+        if name == "sessions":
+            text = quote(f"{pipeline.name}|")
+            of_touched += f" or session_id in (select md5({text} || session_key) from changed_keys)"
+    rows = as_published(connection, name, given(sql, events=f"from {events}"))
+    replace(connection, name, f"select * from ({rows}) where {of_touched}", of_touched)
+
+
+def _counted(connection: Connection, name: str, sql: str) -> None:
+    """Counts: less what the touched gave before, plus what they give now."""
+    scope = "keys" if name == "pages" else "actors"
+    grain, counts = _COUNTED[name]
+    less = ", ".join((*grain, *(f"-{count} as {count}" for count in counts)))
+    moved = (
+        f"from {name} union all by name select {less} from ({given(sql, events=f'from {scope}_before')}) "
+        f"union all by name from ({given(sql, events=f'from {scope}_after')})"
+    )
+    added = ", ".join((*grain, *(f"sum({count}) as {count}" for count in counts)))
+    summed = f"select {added} from ({moved}) group by {', '.join(grain)} having sum({counts[0]}) <> 0"
+    create(connection, name, summed)
+
+
+def _hours(connection: Connection, touched: Mapping[str, str], sql: str) -> None:
+    """The hours in which something changed."""
+    connection.execute(f"create temp table hours as {touched['hours']}")
+    connection.execute(f"create temp table events_of_hours as {touched['events_of_hours']}")
+    rows = as_published(connection, "hourly_activity", given(sql, events="from events_of_hours"))
+    replace(connection, "hourly_activity", rows, "time_bucket in (select time_bucket from hours)")
+
+
+def _since(connection: Connection, sql: str) -> None:
+    """The end of a table in the total order: from the first change on."""
+    connection.execute("create temp table beginning as select min(occurred_at) as begins_at from delta")
+    later = given(sql, events="select after.* from after join beginning on occurred_at >= begins_at")
+    rows = as_published(connection, "user_activity", later)
+    replace(connection, "user_activity", rows, "time_stamp >= (select make_timestamp(begins_at) from beginning)")

@@ -21,7 +21,7 @@ LAYERS = (
     {"demo"},
     {"web"},
     {"running", "drafting", "keeping", "telling"},
-    {"replaying", "rebuilding"},
+    {"replaying", "rebuilding", "forgetting"},
     {"run", "differences"},
     {"standing"},
     {"rereading", "choosing", "lateness", "recomputing"},

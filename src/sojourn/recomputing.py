@@ -11,6 +11,7 @@ from sojourn.engines.relations import EventFile
 from sojourn.errors import SojournError, UsageError
 from sojourn.loading import load, ready_pipelines, to_begin
 from sojourn.pipeline import DEFAULT_GOALS, Pipeline, Source, TableSettings
+from sojourn.reading.forgotten import load as load_forgotten
 from sojourn.reading.land import Landing, land
 from sojourn.store.base import Store
 from sojourn.store.manifest import Kept
@@ -75,5 +76,6 @@ def _received(store: Store, pipeline: Pipeline, folder: Path) -> Sequence[EventF
     journal = journal_of(store) if pipeline.events.format == "streams" else None
     if journal is None:
         return []
-    landed = land([journal], Landing("events", pipeline.events, folder), progress=lambda _: None)
+    landing = Landing("events", pipeline.events, folder, forgotten=load_forgotten(store.forgotten_in, pipeline.name))
+    landed = land([journal], landing, progress=lambda _: None)
     return [EventFile(landed.landing.event_file(part.number), "events") for part in landed.parts if part.rows]

@@ -213,7 +213,9 @@ def _corrected(known: Sequence[KnownInput], read: _Read, built: Built, run: Run)
     for group in read.groups:
         for at, one in enumerate(group.asked):
             tail = [_tail(group.landed, part, built, run) for part in group.landed.parts if _is_tail_of(part, at)]
-            found.setdefault(one.kind, []).append(_Outcome(one, next(ledgers), tail[0] if tail else None))
+            given = [part for part in group.landed.parts if part.input_number == at and part.rows]
+            files = tuple(_name(group.landed, part, run) for part in given)
+            found.setdefault(one.kind, []).append(_Outcome(one, next(ledgers), files, tail[0] if tail else None))
     return tuple(_with(entry, found.get(standing.kind_of(entry), [])) for entry in known)
 
 
@@ -226,10 +228,11 @@ class _Tail(NamedTuple):
 
 
 class _Outcome(NamedTuple):
-    """What came of one input's records when they were read again."""
+    """What came of one input's records when they were read again, and the kept *files* with those that passed."""
 
     asked: Asked
     ledger: Ledger
+    files: tuple[str, ...]
     tail: _Tail | None
 
 
@@ -240,17 +243,22 @@ def _is_tail_of(part: Part, number: int) -> bool:
 def _tail(landed: Landed, part: Part, built: Built, run: Run) -> _Tail:
     landing, ledger = landed.landing, total([part.ledger])
     settle(ledger, part, landing.name, built)
-    name = f"{run.pipeline}/{run.run_id}/{landing.event_file(part.number).name}"
+    name = _name(landed, part, run)
     rejects = pq.read_table(landing.reject_file(part.number), columns=["path"]) if part.rejects else None
     paths = set(rejects["path"].to_pylist()) if rejects is not None else set()
     return _Tail((name,) if part.rows else (), ledger, paths)
+
+
+def _name(landed: Landed, part: Part, run: Run) -> str:
+    """What the file of a part is called when it is kept."""
+    return f"{run.pipeline}/{run.run_id}/{landed.landing.event_file(part.number).name}"
 
 
 def _with(entry: KnownInput, outcomes: list[_Outcome]) -> KnownInput:
     """The *entry* with what came of its records when they were read again."""
     ledger, tail_ledger = Ledger.of(entry.ledger), Ledger.of(entry.tail_ledger)
     files, paths = entry.tail, set(entry.tail_paths)
-    for asked, fresh, tail in outcomes:
+    for asked, fresh, _, tail in outcomes:
         ledger = ledger.without(asked.ledger)
         ledger.add(fresh)
         if tail is not None:
@@ -266,4 +274,5 @@ def _with(entry: KnownInput, outcomes: list[_Outcome]) -> KnownInput:
         tail=files,
         tail_ledger=tail_ledger.as_dict() if entry.tail_ledger else {},
         tail_paths=tuple(sorted(paths)),
+        files=(*entry.files, *(name for outcome in outcomes for name in outcome.files)),
     )

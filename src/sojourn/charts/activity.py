@@ -19,10 +19,15 @@ _AT = """cast(substr(time_bucket, 1, 4) || '-' || substr(time_bucket, 5, 2) || '
             || ' ' || substr(time_bucket, 9, 2) || ':00:00' as timestamp)"""
 
 _EVENTS = """
-with counted as (
-    select cast(date_trunc('{unit}', {at}) as timestamp) as start, coalesce(activity, '(none)') as activity,
-        sum(activity_count) as events
+with hourly as (
+    select time_bucket, activity, sum(activity_count) as events
     from hourly_activity
+    group by 1, 2
+),
+counted as (
+    select cast(date_trunc('{unit}', {at}) as timestamp) as start, coalesce(activity, '(none)') as activity,
+        sum(events) as events
+    from hourly
     group by 1, 2
 ),
 ranked as (
@@ -46,8 +51,13 @@ order by 1
 """
 
 _SUMMED = """
-select cast(date_trunc('{unit}', {at}) as timestamp) as start, cast(sum(user_count) as bigint) as users
-from hourly_activity
+with hourly as (
+    select time_bucket, sum(user_count) as users
+    from hourly_activity
+    group by 1
+)
+select cast(date_trunc('{unit}', {at}) as timestamp) as start, cast(sum(users) as bigint) as users
+from hourly
 group by 1
 order by 1
 """

@@ -1,12 +1,14 @@
 """How long sessions last, by the referrer that led to them."""
 
+from collections import Counter
 from collections.abc import Set
 from typing import Any
 
 import altair as alt
 
-from sojourn.charts import looks
+from sojourn.charts import looks, quantiles
 from sojourn.charts.looks import Ask, Rows, Spec
+from sojourn.engines.duckdb import quote
 
 MOST = 8
 """Referrers that have a bar of their own; all others share one."""
@@ -14,51 +16,73 @@ MOST = 8
 _LENGTHS = ((0, "0 s"), (60, "up to 1 min"), (300, "5 min"), (900, "15 min"), (1800, "30 min"), (3600, "1 h"))
 _NAMES = [*(name for _, name in _LENGTHS), "longer"]
 
-_RANKED = """
-with labelled as (
-    select coalesce(referrer, '(direct)') as referrer, duration_seconds as seconds
+_BAR = "cast(least(ceil(duration_seconds / 10), 3153600) as bigint)"  # tens of seconds, up to a year
+
+_COUNTS = f"""
+with counted as (
+    select coalesce(referrer, '(direct)') as referrer, {_BAR} as bar, count(*) as sessions
     from sessions
+    where duration_seconds is not null
+    group by 1, 2
 ),
 ranked as (
-    select referrer, row_number() over (order by count(*) desc, referrer) as place
-    from labelled
+    select referrer, row_number() over (order by sum(sessions) desc, referrer) as place
+    from counted
     group by referrer
-),
-placed as (
-    select least(place, {most} + 1) as place, case when place <= {most} then referrer else '(other)' end as referrer,
-        seconds
-    from labelled
-    join ranked using (referrer)
 )
+select least(place, {MOST} + 1) as place, case when place <= {MOST} then referrer else '(other)' end as referrer, bar,
+    cast(sum(sessions) as bigint) as sessions
+from counted
+join ranked using (referrer)
+group by 1, 2, 3
+order by 1, 3
 """
 
-_COUNTS = (
-    _RANKED
-    + """
-select place, case {cases} else {longest} end as length, count(*) as sessions
-from placed
-group by 1, 2
-order by 1, 2
-"""
+_WITHIN = f"""
+with placed as (
+    select case coalesce(referrer, '(direct)') {{cases}} else {MOST} + 1 end as place, {_BAR} as bar,
+        duration_seconds as seconds
+    from sessions
+    where {_BAR} in ({{bars}})
 )
-
-_MEDIANS = (
-    _RANKED
-    + """
-select place, referrer, count(*) as sessions, percentile_cont(0.5) within group (order by seconds) as median_seconds
+select place, bar, seconds, count(*) as sessions
 from placed
-group by place, referrer
-order by place
+join (values {{wanted}}) as wanted (place, bar) using (place, bar)
+group by 1, 2, 3
+order by 1, 2, 3
 """
-)
 
 
 def picture(title: str, ask: Ask, _: Set[str]) -> Spec:
     """A bar for each referrer, divided into classes of length: zeros and the longest stay to be seen."""
-    cases = " ".join(f"when seconds <= {most} then {at}" for at, (most, _) in enumerate(_LENGTHS))
-    referrers = ask(_MEDIANS.format(most=MOST))
-    counts = ask(_COUNTS.format(most=MOST, cases=cases, longest=len(_LENGTHS)))
-    return bars(title, referrers, counts) if referrers else looks.empty(title)
+    rows = ask(_COUNTS)
+    if not rows:
+        return looks.empty(title)
+    counts: Counter[tuple[int, int]] = Counter()
+    for row in rows:
+        length = next((at for at, (most, _) in enumerate(_LENGTHS) if 10 * row["bar"] <= most), len(_LENGTHS))
+        counts[row["place"], length] += row["sessions"]
+    by_class = [{"place": place, "length": at, "sessions": found} for (place, at), found in sorted(counts.items())]
+    return bars(title, _referrers_of(rows, ask), by_class)
+
+
+def _referrers_of(rows: Rows, ask: Ask) -> Rows:
+    """Each place's referrer, sessions and median, of the counts by bars that *rows* are."""
+    found: dict[int, list[tuple[float, int]]] = {}
+    for row in rows:
+        found.setdefault(row["place"], []).append((row["bar"], row["sessions"]))
+    names = {row["place"]: row["referrer"] for row in rows}
+    cases = " ".join(f"when {quote(name)} then {place}" for place, name in names.items() if place <= MOST)
+    needed = [(place, bar) for place, bars in found.items() for bar in quantiles.holding(bars, 0.5)]
+    wanted, among = ", ".join(map(str, needed)), ", ".join({str(bar) for _, bar in needed})
+    inner: dict[int, dict[float, list[tuple[float, int]]]] = {place: {} for place in names}
+    for row in ask(_WITHIN.format(cases=cases, wanted=wanted, bars=among)):
+        inner[row["place"]].setdefault(row["bar"], []).append((row["seconds"], row["sessions"]))
+    return [
+        {"place": place, "referrer": names[place], "sessions": sum(sessions for _, sessions in bars)}
+        | {"median_seconds": quantiles.quantile(quantiles.opened(bars, inner[place]), 0.5)}
+        for place, bars in found.items()
+    ]
 
 
 def bars(title: str, referrers: Rows, counts: Rows) -> Spec:

@@ -6,33 +6,50 @@ from typing import Any
 
 import altair as alt
 
-from sojourn.charts import looks
+from sojourn.charts import looks, quantiles
 from sojourn.charts.looks import Ask, Rows, Spec
 
 BARS = 30
 """Bars up to where the tail begins, at most."""
 
-_FINEST = 0.5
-_WIDTHS = (_FINEST, 1, 2, 5, 10, 15, 30, 60, 120, 240, 480, 1440, 10_080)
-"""Minutes that a bar may stand for; all are multiples of the finest."""
+_WIDTHS = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 240, 480, 1440, 10_080)
+"""Minutes that a bar may stand for."""
+
+_SHARES = {"p25": 0.25, "median": 0.5, "p75": 0.75, "p90": 0.9, "far": 0.98}
 
 _ASKED = """
-{values}
--- one question for both: what is wanted is worked out once
-select null as bar, count(*) as found, count(case when minutes = 0 then 1 end) as zeros,
-    percentile_cont(0.25) within group (order by minutes) as p25,
-    percentile_cont(0.5) within group (order by minutes) as median,
-    percentile_cont(0.75) within group (order by minutes) as p75,
-    percentile_cont(0.98) within group (order by minutes) as far
-from wanted
-where minutes is not null
+{values},
+barred as not materialized (
+    select minutes, cast(least(floor(60 * minutes), {most}) as bigint) as bar
+    from wanted
+    where minutes is not null
+),
+bars as (
+    select bar, count(*) as found, count(case when minutes = 0 then 1 end) as zeros
+    from barred
+    group by bar
+),
+reached as (
+    select bar, found, sum(found) over (order by bar) as upto, sum(found) over () as total
+    from bars
+),
+holding as (
+    select bar
+    from reached
+    join (values {shares}) as shares (share)
+        on upto > share * (total - 1) - 1 and upto - found < share * (total - 1) + 1
+)
+-- bars of a second each, and the values within those that hold quantiles: nothing is sorted
+select bar, null as minutes, found, zeros
+from bars
 union all
-select cast(least(floor(minutes / {finest}), {most}) as bigint), count(*), null, null, null, null, null
-from wanted
-where minutes is not null
-group by 1
+select bar, minutes, count(*), null
+from barred
+where bar in (select bar from holding)
+group by 1, 2
+order by 1, 2
 """
-_MOST = 1_000_000  # half minutes: nearly a year
+_MOST = 30_000_000  # seconds: nearly a year
 
 
 def minutes(title: str, ask: Ask, values: str, told: str, noun: str) -> Spec:
@@ -40,21 +57,32 @@ def minutes(title: str, ask: Ask, values: str, told: str, noun: str) -> Spec:
 
     *told* says what is counted, and *noun* what one of it is.
     """
-    rows = ask(_ASKED.format(values=values, finest=_FINEST, most=_MOST))
-    shape = next(row for row in rows if row["bar"] is None)
-    if not shape["found"]:
+    shares = ", ".join(f"({share})" for share in _SHARES.values())
+    rows = ask(_ASKED.format(values=values.rstrip(), shares=shares, most=_MOST))
+    fine = {row["bar"]: row["found"] for row in rows if row["minutes"] is None}
+    if not fine:
         return looks.empty(title)
+    shape = {"found": sum(fine.values()), **_shape(fine, rows)}
     width = next((each for each in _WIDTHS if shape["far"] / each < BARS), _WIDTHS[-1])
-    fine = {row["bar"]: row["found"] for row in rows if row["bar"] is not None}
-    most = int(max(fine) * _FINEST // width)
+    most = int(max(fine) // (60 * width))
     last = min(int(shape["far"] // width) + 1, most)
     bins: Counter[int] = Counter()
     for bar, found in sorted(fine.items()):
-        bins[min(int(bar * _FINEST // width), last)] += found
+        bins[min(int(bar // (60 * width)), last)] += found
     notes = [f"{looks.number(shape['found'], noun)}: {told}"]
-    if shape["zeros"]:
-        notes.append(f"{shape['zeros']:,} of them {'is' if shape['zeros'] == 1 else 'are'} 0 s long")
+    if zeros := sum(row["zeros"] or 0 for row in rows):
+        notes.append(f"{zeros:,} of them {'is' if zeros == 1 else 'are'} 0 s long")
     return bars(title, notes, bins, shape, width, noun, has_tail=most > last)
+
+
+def _shape(fine: Mapping[int, int], rows: Rows) -> dict[str, float]:
+    """Quantiles by their names."""
+    inner: dict[float, list[tuple[float, int]]] = {}
+    for row in rows:
+        if row["minutes"] is not None:
+            inner.setdefault(row["bar"], []).append((row["minutes"], row["found"]))
+    counts = quantiles.opened(sorted(fine.items()), inner)
+    return {name: quantiles.quantile(counts, share) for name, share in _SHARES.items()}
 
 
 def bars(
@@ -69,7 +97,7 @@ def bars(
 ) -> Spec:
     """Bars by their number from 0, each *width* minutes; with a tail the last one holds what lies beyond it, too.
 
-    The *shape* (`found`, `p25`, `median`, `p75`) is kept beside them.
+    The *shape* (`found` and quantiles) is kept beside them.
     """
     final = max(bins)
     values = [

@@ -19,20 +19,16 @@ with first_purchase as (
     from all_sessions
     where orders > 0
     group by actor
+    having min(session_number) = min(case when is_wanted then session_number end)
 ),
-buyer as (
+wanted as materialized (
     -- as in the metric `orders`: time in sessions up to and with the first purchase session
-    select first_purchase.actor, first_purchase.session_number, sum(known.duration_seconds) / 60 as minutes
+    select sum(known.duration_seconds) / 60 as minutes
     from all_sessions as known
     join first_purchase
         on known.actor = first_purchase.actor
         and known.session_number <= first_purchase.session_number
-    group by 1, 2
-),
-wanted as (
-    select minutes
-    from buyer
-    join sessions using (actor, session_number)
+    group by known.actor
 )
 """
 

@@ -1,14 +1,12 @@
 """How many visits come before an order."""
 
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Set
-from itertools import accumulate, count
-from math import ceil, floor
+from itertools import count
 
 import altair as alt
 
-from sojourn.charts import looks
+from sojourn.charts import looks, quantiles
 from sojourn.charts.looks import Ask, Rows, Spec
 
 MOST = 30
@@ -18,8 +16,7 @@ _VISITS = """
 with purchase as (
     -- as in the metric `orders`: visits since the purchase session before it, itself included
     select
-        actor,
-        session_number,
+        is_wanted,
         session_number
             - coalesce(lag(session_number) over (partition by actor order by session_number), 0) as visits
     from all_sessions
@@ -27,8 +24,7 @@ with purchase as (
 )
 select visits, count(*) as purchases
 from purchase
-join sessions using (actor, session_number)
-where visits is not null
+where visits is not null and is_wanted
 group by visits
 order by visits
 """
@@ -42,7 +38,8 @@ def picture(title: str, ask: Ask, _: Set[str]) -> Spec:
 
 def histogram(title: str, rows: Rows) -> Spec:
     """Bars of `visits` and `purchases`, rows in the order of visits; the long tail is one bar."""
-    median = _quantile(rows, 0.5)
+    counts = [(row["visits"], row["purchases"]) for row in rows]
+    p25, median, p75 = (quantiles.quantile(counts, share) for share in (0.25, 0.5, 0.75))
     most = max(MOST, int(2 * median))
     bars: Counter[int] = Counter()
     for row in rows:
@@ -56,9 +53,8 @@ def histogram(title: str, rows: Rows) -> Spec:
         y=alt.Y("purchases:Q", scale=highest, axis=looks.counts("visits with an order")),
         tooltip=["visits:Q", alt.Tooltip("purchases:Q", title="visits with an order", format=",")],
     )
-    quartiles = {"p25": _quantile(rows, 0.25), "median": median, "p75": _quantile(rows, 0.75)}
     data: dict[str, Rows] = {
-        "shape": [{"found": bars.total(), **quartiles}],
+        "shape": [{"found": bars.total(), "p25": p25, "median": median, "p75": p75}],
         "visits": values,
         "median": [{"median": median, "text": f"median {median:g}"}],
     }
@@ -78,13 +74,3 @@ def _ticks(last: int, most: int) -> list[int]:
     """Numbers on the axis: no more than fit, and always the bar of the tail."""
     step = next(size for power in count() for size in (10**power, 2 * 10**power, 5 * 10**power) if last / size <= 16)
     return [1, *range(max(step, 2), min(last + 1, most), step), *([most + 1] if last > most else [])]
-
-
-def _quantile(rows: Rows, share: float) -> float:
-    """The value below which the *share* lies, between the two around it in proportion, as `percentile_cont` has it."""
-    numbers: list[int] = [row["visits"] for row in rows]
-    reached = list(accumulate(row["purchases"] for row in rows))
-    place = share * (reached[-1] - 1)
-    low, high = (numbers[bisect_right(reached, at)] for at in (floor(place), ceil(place)))
-    exact: float = low + (high - low) * (place - floor(place))
-    return exact

@@ -26,6 +26,7 @@ from sojourn.store.opening import open_journal, open_store
 from sojourn.store.readings import Limits
 from sojourn.web.access import is_local
 from sojourn.web.app import make_app
+from sojourn.web.dashboard.warming import warm_always
 from sojourn.web.protocols import Http, WebSocket
 from sojourn.web.publishing import publish_always
 from sojourn.web.service import Service
@@ -83,7 +84,7 @@ async def _serve(settings: Settings, store: Store, listening: socket.socket) -> 
         ingest.telemetry.watch(lambda: ingest.queued, lambda: journal.waiting, lambda: len(streams.open))
         service = Service(store, ingest, settings.access)
         server = _Server(_config(make_app(service, streams, settings.access.origins)), service, streams)
-        tasks = [asyncio.ensure_future(streams.close_idle())]
+        tasks = [asyncio.ensure_future(work) for work in (streams.close_idle(), warm_always(service))]
         if settings.publish_every:
             tasks.append(asyncio.ensure_future(publish_always(ingest, settings)))
         await server.serve([listening])

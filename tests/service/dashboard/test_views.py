@@ -89,6 +89,14 @@ def test_filters_choose_orders_not_the_visits_before_them(client: httpx.Client) 
     assert "Visits before an order 2 " in told
 
 
+def test_what_there_is_to_choose_from_stays(client: httpx.Client) -> None:
+    """Whatever was chosen, all referrers can be chosen next."""
+    options = re.compile(r'<select name="referrer">(.*?)</select>', re.DOTALL)
+    every, some = (options.findall(client.get(path).text)[0] for path in ("/orders", "/orders?from=2030-01-01"))
+    assert every == some
+    assert "it&#39;s.example" in every
+
+
 def test_filters_narrow_tables_and_their_form_keeps_them(client: httpx.Client) -> None:
     """Two of the six sessions came from there; what was chosen stands in the form and in the pictures' addresses."""
     answer = client.get("/sessions?referrer=it%27s.example&from=2024-03-03")

@@ -17,5 +17,5 @@ def content(asked: Asked) -> dict[str, Any]:
         "users": asked.rows("activity_users")[0]["users"] if has_users else None,
         "figures": [figure(asked, name) for name in names],
         "sites": asked.rows("activity_by_site"),
-        "options": {"site": asked.rows("activity_sites"), "activity": asked.rows("activity_names")},
+        "options": {"site": asked.options("activity_sites"), "activity": asked.options("activity_names")},
     }

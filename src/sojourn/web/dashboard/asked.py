@@ -4,7 +4,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
 from typing import Any, TypeVar
@@ -22,27 +22,34 @@ from sojourn.web.dashboard.filters import Chosen
 Found = TypeVar("Found")
 
 
+@dataclass
+class _Answer:
+    """An answer, in a list that is empty until it was *found*."""
+
+    found: list[Any] = field(default_factory=list)
+    making: threading.Lock = field(default_factory=threading.Lock)
+
+
 class Remembered:
     """The last answers, by what decides them: what a run published never changes."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._lock = threading.Lock()
-        self._answers: OrderedDict[object, Any] = OrderedDict()
+        self._answers: OrderedDict[object, _Answer] = OrderedDict()
 
     def get(self, key: object, make: Callable[[], Found]) -> Found:
-        """The answer to *key*, made when it is not known."""
+        """The answer to *key*, made when it is not known; who asks meanwhile waits for it."""
         with self._lock:
-            if key in self._answers:
-                self._answers.move_to_end(key)
-                known: Found = self._answers[key]
-                return known
-        found = make()  # without the lock: two may make the same, nobody waits for another's
-        with self._lock:
-            self._answers[key] = found
+            answer = self._answers.setdefault(key, _Answer())
+            self._answers.move_to_end(key)
             while len(self._answers) > self._most:
                 self._answers.popitem(last=False)
-        return found
+        with answer.making:
+            if not answer.found:
+                answer.found.append(make())
+        known: Found = answer.found[0]
+        return known
 
 
 _rows = Remembered(200)
@@ -80,6 +87,10 @@ class Asked:
     def key(self, where: Mapping[str, str]) -> tuple[object, ...]:
         """What decides an answer that rests on the rows *where* says."""
         return (self.store.home, self.store.address, self.pipeline, self.run_id, tuple(sorted(where.items())))
+
+    def options(self, name: str) -> Rows:
+        """The rows of the query *name* over everything, whatever was chosen: what there is to choose from."""
+        return replace(self, where={}).rows(name)
 
     def rows(self, name: str, /, **values: object) -> Rows:
         """The rows of the query *name*, with *values* in its places (SQL, so quote what people write)."""

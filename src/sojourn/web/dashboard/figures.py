@@ -9,14 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from sojourn.charts import CHARTS, Chart, picture
 from sojourn.charts.looks import Spec
+from sojourn.charts.narrowing import Where
 from sojourn.errors import SojournError
 from sojourn.web.dashboard.asked import Asked, Remembered, Scope
 
 if TYPE_CHECKING:
     from sojourn.charts.drawing import Drawer
 
+_NOTHING = {"found": 0, "p25": None, "median": None, "p75": None, "p90": None}
 _specs = Remembered(48)
 _pictures = Remembered(64)
+
+WAYS = {(False, False)}
+"""How pictures were asked for so far: whether dark, whether narrow."""
 
 
 @dataclass(frozen=True)
@@ -73,20 +78,31 @@ def figure(asked: Asked, name: str) -> Figure:
     )
 
 
+def shape(asked: Asked, name: str) -> dict[str, Any]:
+    """How many values a distribution has, and its quantiles, as its chart has worked them out."""
+    return dict(specification(asked, name)["datasets"].get("shape", [_NOTHING])[0])
+
+
 def specification(asked: Asked, name: str) -> Spec:
     """The specification of the chart *name*."""
     chart = CHARTS[name]
     tables = asked.tables.intersection({*chart.tables, *chart.helpful})
-    where = {table: condition for table, condition in asked.where.items() if table in tables}
 
     def make() -> Spec:
-        return picture(chart, asked.reading, asked.pipeline, tables, where)
+        return picture(chart, asked.reading, asked.pipeline, tables, _where(asked, name))
 
-    return _specs.get((*asked.key(where), name), make)
+    return _specs.get((*asked.key(_where(asked, name)), name), make)
+
+
+def _where(asked: Asked, name: str) -> Where:
+    """The conditions that concern the chart *name*."""
+    tables = (*CHARTS[name].tables, *CHARTS[name].helpful)
+    return {table: condition for table, condition in asked.where.items() if table in tables}
 
 
 def svg(asked: Asked, name: str, *, is_dark: bool = False, is_narrow: bool = False) -> bytes:
     """The picture of the chart *name*, for a page."""
+    WAYS.add((is_dark, is_narrow))
     spec = specification(asked, name)
 
     def make() -> bytes:
@@ -94,7 +110,7 @@ def svg(asked: Asked, name: str, *, is_dark: bool = False, is_narrow: bool = Fal
 
         return _drawer().svg(themes.on_page(spec, is_dark=is_dark, is_narrow=is_narrow))
 
-    return _pictures.get((*asked.key(asked.where), name, is_dark, is_narrow), make)
+    return _pictures.get((*asked.key(_where(asked, name)), name, is_dark, is_narrow), make)
 
 
 @cache

@@ -21,5 +21,5 @@ def content(asked: Asked) -> dict[str, Any]:
         "classes": asked.answer(metrics.metric("fleet").sql),
         "uptime": asked.answer(metrics.metric("uptime").sql) if "device_uptime" in asked.tables else [],
         "figures": [figure(asked, name) for name in names],
-        "options": {"fleet": asked.rows("fleet_sizes")},
+        "options": {"fleet": asked.options("fleet_sizes")},
     }

@@ -3,9 +3,8 @@
 from typing import Any
 
 from sojourn.web.dashboard.asked import Asked, Scope
-from sojourn.web.dashboard.figures import figure, specification
+from sojourn.web.dashboard.figures import figure, shape
 
-_NOBODY = {"found": 0, "p25": None, "median": None, "p75": None}
 SCOPE = Scope("webshop", ("sessions",), column="orders", filters=("referrer",))
 
 
@@ -14,13 +13,8 @@ def content(asked: Asked) -> dict[str, Any]:
     names = ("visits_before_order", "minutes_before_order", "conversion_by_referrer")
     return {
         "totals": asked.rows("orders_totals")[0],
-        "visits": _shape(asked, "visits_before_order"),
-        "minutes": _shape(asked, "minutes_before_order"),
+        "visits": shape(asked, "visits_before_order"),
+        "minutes": shape(asked, "minutes_before_order"),
         "figures": [figure(asked, name) for name in names],
-        "options": {"referrer": asked.rows("referrers")},
+        "options": {"referrer": asked.options("referrers")},
     }
-
-
-def _shape(asked: Asked, name: str) -> dict[str, Any]:
-    """How many values a distribution has, and their quartiles, as its chart has worked them out."""
-    return dict(specification(asked, name)["datasets"].get("shape", [_NOBODY])[0])

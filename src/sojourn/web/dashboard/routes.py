@@ -14,12 +14,19 @@ from sojourn.web.dashboard.asked import asked
 from sojourn.web.dashboard.frame import frame
 from sojourn.web.dashboard.pages import PageRoute
 from sojourn.web.dashboard.views import VIEWS, View
-from sojourn.web.service import TheStore, allowed
+from sojourn.web.service import TheService, TheStore, allowed
 from sojourn.web.tables import pieces
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 router.include_router(signing.router)
-_read = [allowed("read"), Depends(figures.warm_up)]
+
+
+async def _looked(service: TheService) -> None:
+    service.is_looked_at = True
+    figures.warm_up()
+
+
+_read = [allowed("read"), Depends(_looked)]
 
 
 def _add(view: View) -> None:

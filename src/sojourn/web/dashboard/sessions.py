@@ -3,7 +3,7 @@
 from typing import Any
 
 from sojourn.web.dashboard.asked import Asked, Scope
-from sojourn.web.dashboard.figures import figure
+from sojourn.web.dashboard.figures import figure, shape
 
 SCOPE = Scope("webshop", ("sessions",), ("referrer_differences",), column="bounced", filters=("referrer", "landing"))
 
@@ -15,8 +15,9 @@ def content(asked: Asked) -> dict[str, Any]:
     """What the template shows."""
     return {
         "totals": asked.rows("sessions_totals")[0],
+        "minutes": shape(asked, "session_lengths"),
         "figures": [figure(asked, name) for name in _FIGURES],
         "differences": asked.rows("referrer_differences") if "referrer_differences" in asked.tables else [],
         "latest": asked.rows("sessions_latest", limit=_LATEST),
-        "options": {"referrer": asked.rows("referrers"), "landing": asked.rows("landings")},
+        "options": {"referrer": asked.options("referrers"), "landing": asked.options("landings")},
     }

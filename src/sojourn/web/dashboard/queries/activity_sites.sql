@@ -1,6 +1,6 @@
 -- the sites to choose from
 select coalesce(url_level1, '(none)') as value, cast(sum(activity_count) as bigint) as rows
-from all_hourly_activity
+from hourly_activity
 group by 1
 order by 2 desc, 1
 limit 100

@@ -1,8 +1,11 @@
+with places as (
+    select url_level1, activity, sum(activity_count) as events
+    from hourly_activity
+    group by 1, 2
+)
 select
-    cast(coalesce(sum(activity_count), 0) as bigint) as events,
+    cast(coalesce(sum(events), 0) as bigint) as events,
     count(distinct activity) as activities,
     count(distinct url_level1) as sites,
-    count(distinct time_bucket) as hours,
-    min(time_bucket) as first_hour,
-    max(time_bucket) as last_hour
-from hourly_activity
+    (select count(*) from (select time_bucket from hourly_activity group by 1) as hours) as hours
+from places

@@ -1,1 +1,1 @@
-select count(distinct user_id) as users from user_activity
+select count(user_id) as users from (select user_id from user_activity group by 1) as users

@@ -1,0 +1,48 @@
+"""Every view of what a run has just published, looked at before a person waits for it."""
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+from sojourn.errors import SojournError
+from sojourn.web.dashboard import figures
+from sojourn.web.dashboard.asked import asked
+from sojourn.web.dashboard.views import VIEWS
+from sojourn.web.service import Service
+
+_EVERY = 1.0  # seconds
+
+
+async def warm_always(service: Service) -> None:
+    """Look at what is published, and again when a run has published: from the first page on that a person asks for."""
+    seen: list[dict[str, Any]] = []
+    while True:
+        if service.is_looked_at:
+            seen = await asyncio.to_thread(_warmed, service, seen)
+        await asyncio.sleep(_EVERY)
+
+
+def _warmed(service: Service, seen: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What is published now; every view of it was looked at, unless it was *seen* before."""
+    try:
+        published = service.store.published()
+    except (SojournError, OSError):  # pages say what is wrong
+        return seen
+    if published != seen:
+        look(service)
+    return published
+
+
+def look(service: Service) -> None:
+    """Ask for every view as it is without filters, with its pictures in the ways that people have asked for.
+
+    What goes wrong with one is told on its page.
+    """
+    for view in VIEWS.values():
+        with suppress(Exception), asked(service.store, view.scope, {}) as found:
+            for figure in view.content(found)["figures"]:
+                for is_dark, is_narrow in sorted(figures.WAYS):
+                    if service.is_going_down:
+                        return
+                    if not figure.is_empty:
+                        figures.svg(found, figure.name, is_dark=is_dark, is_narrow=is_narrow)

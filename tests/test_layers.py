@@ -20,6 +20,7 @@ LAYERS = (
     {"upkeep"},
     {"demo"},
     {"web"},
+    {"watching"},
     {"running", "drafting", "keeping", "telling"},
     {"replaying", "rebuilding", "forgetting"},
     {"run", "differences"},

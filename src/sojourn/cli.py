@@ -11,7 +11,7 @@ import click
 
 from sojourn import __version__, upkeep
 from sojourn.errors import SojournError, UsageError, as_ours
-from sojourn.options import Command, opened, stored
+from sojourn.options import Command, opened, reading, stored
 from sojourn.signals import heard
 
 
@@ -58,35 +58,8 @@ def main() -> None:
     """
 
 
-def _reading(command: Command) -> Command:
-    """Options of the commands that read records."""
-    options = [
-        click.argument("pipeline"),
-        click.argument("sources", metavar="[SOURCE]...", nargs=-1),
-        click.option(
-            "--memory",
-            metavar="SIZE",
-            help="Memory for computing tables, such as 400MB; beyond it disk is used.",
-        ),
-        click.option(
-            "--max-quarantined",
-            metavar="N|P%",
-            help="Publish nothing when more records than this break the contract.",
-        ),
-        click.option(
-            "--until",
-            metavar="TIME",
-            help="End of observation, of devices: later events are dropped. [default: the last]",
-        ),
-        click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
 @main.command()
-@_reading
+@reading
 @stored
 @click.option(
     "--mode",
@@ -123,7 +96,7 @@ def run(
 
 
 @main.command()
-@_reading
+@reading
 def check(
     pipeline: str, sources: tuple[str, ...], memory: str | None, max_quarantined: str | None, until: str | None,
     as_json: bool,

@@ -31,3 +31,30 @@ def opened(home: str | None, store: str | None) -> "Store":
     from sojourn.store.opening import open_store
 
     return open_store(home, store)
+
+
+def reading(command: Command) -> Command:
+    """Options of the commands that read records."""
+    options = [
+        click.argument("pipeline"),
+        click.argument("sources", metavar="[SOURCE]...", nargs=-1),
+        click.option(
+            "--memory",
+            metavar="SIZE",
+            help="Memory for computing tables, such as 400MB; beyond it disk is used.",
+        ),
+        click.option(
+            "--max-quarantined",
+            metavar="N|P%",
+            help="Publish nothing when more records than this break the contract.",
+        ),
+        click.option(
+            "--until",
+            metavar="TIME",
+            help="End of observation, of devices: later events are dropped. [default: the last]",
+        ),
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command

@@ -204,7 +204,9 @@ def _remembered(
 
 def _is_nothing_new(landed: list[Landed], pipeline: Pipeline, kept: Kept, options: Options) -> bool:
     """Whether the current tables are those that this run would make."""
-    is_known = all(len(source.skipped) == len(source.inputs) and not source.former for source in landed)
+    files = [(at, source) for source in landed for at, given in enumerate(source.inputs) if given.messages is None]
+    is_known = all(at in source.skipped for at, source in files) and not any(source.former for source in landed)
+    is_known &= options.is_watching or len(files) == sum(len(source.inputs) for source in landed)
     is_same = kept.rules == pipeline.rules() and all(known.until == options.until for known in kept.inputs)
     return kept.run_id is not None and is_known and is_same
 
@@ -214,15 +216,17 @@ def _left_as_it_is(
 ) -> export.Export:
     """Record a run that has nothing to publish; gives the files for `--out`, of the current tables."""
     assert kept.run_id is not None, "something is published"
-    run.status, run.tables = "unchanged" if options.is_watching else "done", kept.tables
+    if options.is_watching:
+        run.status = "unchanged"
+        return export.Export()
+    run.status, run.tables = "done", kept.tables
     for given, ledger in zip(run.inputs, run.ledgers, strict=True):
         ledger.check(given.name)
     _check_limit(run, options)
     snapshot = store.snapshot_path(pipeline.name, kept.run_id)
     exported = export.stage(pipeline, run.run_id, snapshot, refused, options.out, options.format)
-    if not options.is_watching:
-        said = f"nothing that was read is new: the tables are those of the run {kept.run_id}"
-        store.record(run.record(), said, None)
+    said = f"nothing that was read is new: the tables are those of the run {kept.run_id}"
+    store.record(run.record(), said, None)
     return exported
 
 

@@ -3,7 +3,7 @@
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -119,14 +119,20 @@ def _begin(pipeline: str, sources: list[str], given: runs.Options) -> tuple[Pipe
     loaded = load(pipeline)
     if given.until is not None and "presence" not in loaded.tables:
         raise UsageError("bad_until", f"--until ends the observation of devices; {loaded.name} publishes no presence")
-    named: dict[str, list[str]] = {name: [] for name in loaded.source}
-    for source in sources:
-        name, path = _named(source, loaded)
-        named[name].append(path)
+    named = named_sources(sources, loaded)
     if sum(path == "-" for paths in named.values() for path in set(paths)) > 1:
         raise UsageError("two_stdins", "standard input can be one source only; give the other one as a file")
     inputs = [one for name, paths in named.items() if paths for one in resolve(paths, loaded.source[name].format, name)]
     return loaded, inputs
+
+
+def named_sources(sources: Sequence[str], pipeline: Pipeline) -> dict[str, list[str]]:
+    """The paths that SOURCE arguments name, by the source of *pipeline* that they belong to."""
+    named: dict[str, list[str]] = {name: [] for name in pipeline.source}
+    for source in sources:
+        name, path = _named(source, pipeline)
+        named[name].append(path)
+    return named
 
 
 def _nothing_to_read(given: str, pipeline: Pipeline) -> UsageError:

@@ -262,6 +262,11 @@ def digest_of(digests: bytes | bytearray) -> str:
     return str(xxhash.xxh3_128(digests).hexdigest())
 
 
+def is_young(given: Input) -> bool:
+    """Whether a file has changed just now: it may change again and keep its stamp."""
+    return given.stamp is not None and given.stamp[1] > time.time_ns() - _YOUNG
+
+
 def _settled(given: Input, verdict: Verdict, now: int) -> Input:
     """The input as it is read and remembered: its size, and a stamp that no later change can keep."""
     stamp = given.stamp

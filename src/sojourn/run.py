@@ -3,7 +3,7 @@
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -50,7 +50,10 @@ class Options:
 
 @dataclass
 class Run:
-    """One execution of a pipeline, and what became of every record. *marks* say in its report what sort of run it is."""
+    """One execution of a pipeline, and what became of every record.
+
+    *marks* say in its report what sort of run it is.
+    """
 
     pipeline: str
     run_id: str = field(default_factory=lambda: f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{uuid.uuid4().hex[:6]}")
@@ -86,16 +89,23 @@ class Run:
         return {**self.report(), "started_at": self.started_at}
 
 
-def execute(pipeline: Pipeline, inputs: list[Input], store: Store, options: Options, progress: Progress) -> Run:
+def execute(
+    pipeline: Pipeline,
+    inputs: list[Input],
+    store: Store,
+    options: Options,
+    progress: Progress,
+    marks: Mapping[str, Any] | None = None,
+) -> Run:
     """Run *pipeline* over *inputs* and publish; whatever fails publishes nothing, and is recorded."""
-    run = Run(pipeline.name, inputs=inputs)
+    run = Run(pipeline.name, inputs=inputs, marks=dict(marks or {}))
     with store.writing():
         kept = _kept(store, pipeline, options)
         try:
             exported = _publish(run, pipeline, kept, store, options, progress)
         except (SojournError, OSError, MemoryError, KeyboardInterrupt) as error:
             export.discard(options.out, run.run_id)
-            raise _broken_off(run, store, error) from error
+            raise broken_off(run, store, error) from error
         exported.put_in_place()
     return run
 
@@ -118,7 +128,7 @@ def _publish(
     snapshot = staging / "snapshot.duckdb"
     built = build(
         pipeline,
-        _kept_files(stay, store) + _files(landed, run),
+        _kept_files(stay, store) + event_files(landed, run),
         snapshot,
         options.memory,
         staging / "spill",
@@ -127,11 +137,11 @@ def _publish(
         withdrawn=_kept_files((file for file in kept.files if file.name in withdrawn), store),
     )
     run.tables = built.tables
-    _balance(run, landed, built, kept)
+    balance(run, landed, built, kept)
     _check_limit(run, options)
     run.status = "done"
     exported = export.stage(pipeline, run.run_id, snapshot, refused, options.out, options.format)
-    fresh = store.keep_events([file.path for file in _files(landed, run) if file.is_kept], pipeline.name, run.run_id)
+    fresh = store.keep_events([file.path for file in event_files(landed, run) if file.is_kept], pipeline.name, run.run_id)
     store.publish(
         Publication(
             Kept(
@@ -193,7 +203,7 @@ def _remembered(
 
         def settled(part: Part, name: str = name) -> Ledger:
             ledger = total([part.ledger])
-            _settle(ledger, part, name, built)
+            settle(ledger, part, name, built)
             return ledger
 
         of_source = list(islice(ledgers, len(source.inputs)))
@@ -230,7 +240,7 @@ def _left_as_it_is(
     return exported
 
 
-def _broken_off(run: Run, store: Store, error: BaseException) -> SojournError:
+def broken_off(run: Run, store: Store, error: BaseException) -> SojournError:
     """What a person is told of a run that broke off; it is recorded, unless it broke off when it was published."""
     told = as_ours(error)
     with suppress(SojournError, OSError):  # where nothing can be written, nothing can be recorded
@@ -250,9 +260,9 @@ def check(pipeline: Pipeline, inputs: list[Input], folder: Path, options: Option
     """The ledger of *inputs* alone: everything but publishing, in a *folder* of its own."""
     run = Run(pipeline.name, inputs=inputs)
     landed = _land(run, pipeline, folder / "events", options, progress, Kept())
-    files = _files(landed, run)
+    files = event_files(landed, run)
     built = build(pipeline, files, folder / "snapshot.duckdb", options.memory, folder / "spill", options.until)
-    _balance(run, landed, built, Kept())
+    balance(run, landed, built, Kept())
     run.status = "checked"
     try:
         _check_limit(run, options)
@@ -294,7 +304,7 @@ def _kept_files(files: Iterable[KeptFile], store: Store) -> list[EventFile]:
     return [EventFile(store.event_path(file.name), _source_of(file.name), name=file.name) for file in files]
 
 
-def _files(landed: list[Landed], run: Run) -> list[EventFile]:
+def event_files(landed: Iterable[Landed], run: Run) -> list[EventFile]:
     """What this run landed, and what it will be called when it is kept."""
     return [
         EventFile(
@@ -325,14 +335,14 @@ def _check_limit(run: Run, options: Options) -> None:
         )
 
 
-def _balance(run: Run, landed: list[Landed], built: Built, kept: Kept) -> None:
+def balance(run: Run, landed: list[Landed], built: Built, kept: Kept) -> None:
     """Settle what is accepted and what is a duplicate, file by file, and prove the sum."""
     ledgers = iter(run.ledgers)
     events = 0
     for source in landed:
         of_source = list(islice(ledgers, len(source.inputs)))
         for part in source.parts:
-            _settle(of_source[part.input_number], part, source.landing.name, built)
+            settle(of_source[part.input_number], part, source.landing.name, built)
         if source.landing.name == "events":
             events += total(of_source).accepted
     for given, ledger in zip(run.inputs, run.ledgers, strict=True):
@@ -347,7 +357,7 @@ def _balance(run: Run, landed: list[Landed], built: Built, kept: Kept) -> None:
         )
 
 
-def _settle(ledger: Ledger, part: Part, source: str, built: Built) -> None:
+def settle(ledger: Ledger, part: Part, source: str, built: Built) -> None:
     """Count what became of one part's records, now that it is known."""
     duplicate, conflicting = built.duplicates.get((source, part.number), (0, 0))
     ledger.duplicate += duplicate

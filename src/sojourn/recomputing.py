@@ -57,7 +57,8 @@ def files_of(store: Store, kept: Kept) -> list[EventFile]:
 
 def until_of(kept: Kept) -> int | None:
     """The end of observation that the run was told, in epoch microseconds."""
-    return next((given.until for given in kept.inputs if given.run_id == kept.run_id), None)
+    latest = max(kept.inputs, key=lambda given: given.run_id, default=None)  # a run may have read nothing
+    return latest.until if latest is not None else None
 
 
 def by_rules(name: str, kept: Kept) -> Pipeline:

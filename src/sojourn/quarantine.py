@@ -59,19 +59,57 @@ def _origins(landed: Landed) -> list[list[str | int]]:
     ]
 
 
-def withdrawn(run: list[Landed], pipeline: str, folder: Path) -> Path | None:
-    """Identities of the records that no longer stand: last lines without a line break that have become whole since."""
-    rows = [
+def withdrawn(store: Store, run: list[Landed], pipeline: str, refused: Path | None, folder: Path) -> Path | None:
+    """Identities of the records that no longer stand as they stood, once a *run* with these *refused* is published.
+
+    Those are last lines without a line break that have become whole since, and records of a content that was read now
+    and that did not break the contract, or not in the same way: it was read by other rules then.
+    """
+    tails = [
         dict(zip(IDENTITY, (pipeline, former.source, former.content, former.lines + 1, path), strict=True))
         for landed in run
         for former in landed.former.values()
         for path in former.tail_paths
     ]
-    if not rows:
+    identity = pa.schema([QUARANTINE.field(name) for name in IDENTITY])
+    found = pa.concat_tables([pa.Table.from_pylist(tails, identity), _outdated(store, run, pipeline, refused)])
+    if not found.num_rows:
         return None
-    target = folder / "withdrawn.parquet"
-    pq.write_table(pa.Table.from_pylist(rows, pa.schema([QUARANTINE.field(name) for name in IDENTITY])), target)
+    pq.write_table(found, target := folder / "withdrawn.parquet")
     return target
+
+
+def _outdated(store: Store, run: list[Landed], pipeline: str, refused: Path | None) -> pa.Table:
+    """Identities of the records of contents that were read, which stand and were not *refused* as they stand."""
+    identity = pa.schema([QUARANTINE.field(name) for name in IDENTITY])
+    read = {content for landed in run for at, content in enumerate(landed.contents()) if at not in landed.skipped}
+    if not read:
+        return identity.empty_table()
+    contents = ", ".join(map(engine.quote, sorted(read)))
+    names = ", ".join((*IDENTITY, "reason", "value"))
+    sql = (
+        f"select {names} from sojourn.quarantine where pipeline = {engine.quote(pipeline)} and content in ({contents})"
+    )
+    with store.query(sql) as reader:
+        standing = reader.read_all()
+    if not standing.num_rows:
+        return identity.empty_table()
+    with engine.connect() as connection:
+        connection.register("standing", standing)
+        same = f"anti join {engine.parquet([refused])} as r on {is_same('s', 'r')}" if refused is not None else ""
+        sql = f"select {', '.join(f's.{name}' for name in IDENTITY)} from standing as s {same}"
+        return connection.sql(sql).to_arrow_table().cast(identity)
+
+
+def is_same(one: str, other: str) -> str:
+    """The SQL condition that two rows stand for the same record, refused for the same reason.
+
+    PostgreSQL's text has U+FFFD for each NUL.
+    """
+    texts = [f"replace(coalesce({of}.value, ''), chr(0), chr(65533))" for of in (one, other)]
+    paths = [f"replace({of}.path, chr(0), chr(65533))" for of in (one, other)]
+    equal = [f"{one}.{name} = {other}.{name}" for name in (*IDENTITY, "reason") if name != "path"]
+    return " and ".join([*equal, " = ".join(texts), " = ".join(paths)])
 
 
 def of_files(store: Store, run: list[Landed], pipeline: str, refused: Path | None, folder: Path) -> Path | None:

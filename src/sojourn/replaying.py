@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from sojourn import quarantine, standing
 from sojourn.contracts import accepts_more
-from sojourn.engines.building import Built, build
+from sojourn.engines.building import Built
 from sojourn.engines.duckdb import DEFAULT_MEMORY
 from sojourn.errors import SojournError
 from sojourn.ledger import Ledger, total
@@ -23,18 +23,12 @@ from sojourn.reading.again import tasks_of
 from sojourn.reading.inputs import Input
 from sojourn.reading.known import KnownInput
 from sojourn.reading.land import Landed, Landing, Part, land_tasks
-from sojourn.reading.sources import tasks
-from sojourn.recomputing import files_of, until_of
+from sojourn.republishing import Fresh, Task, publish
 from sojourn.rereading import reading_changed
-from sojourn.run import Progress, Run
-from sojourn.run import _balance as balance
-from sojourn.run import _broken_off as broken_off
-from sojourn.run import _files as event_files
-from sojourn.run import _settle as settle
+from sojourn.run import Progress, Run, broken_off, settle
 from sojourn.standing import Asked, Kind, Left, Standing
-from sojourn.store.base import Publication, Store
+from sojourn.store.base import Store
 from sojourn.store.manifest import Kept
-from sojourn.store.streams import journal_of
 
 
 @dataclass(frozen=True)
@@ -79,14 +73,16 @@ def _replayed(run: Run, asked: Replay, kept: Kept, store: Store, progress: Progr
     store.note(run.record())
     groups = _land(run, pipeline, found, store, staging / "events", progress)
     still = quarantine.gather([group.landed for group in groups], run.pipeline, run.run_id, staging / "events")
-    gone, fresh = standing.changes(found, still, staging, asked.memory)
+    gone, changed = standing.changes(found, still, staging, asked.memory)
     run.status = "done"
     if gone is None and not is_adopted:
         for given, ledger in zip(run.inputs, run.ledgers, strict=True):
             ledger.check(given.name)
         store.record(run.record(), "every record that was read again breaks the contract as before", None)
         return found.left
-    _publish(run, asked, kept, store, _Read(groups, gone, fresh))
+    landed = [group.landed for group in groups]
+    fresh = Fresh(landed, lambda built: _corrected(kept.inputs, groups, built, run), changed, gone)
+    publish(Task(run, pipeline, kept, store, asked.memory), fresh)
     return found.left
 
 
@@ -96,54 +92,6 @@ class _Group:
 
     asked: list[Asked]
     landed: Landed
-
-
-@dataclass(frozen=True)
-class _Read:
-    """What was read again, and what leaves and comes to the quarantine."""
-
-    groups: list[_Group]
-    gone: Path | None
-    fresh: Path | None
-
-
-def _publish(run: Run, asked: Replay, kept: Kept, store: Store, read: _Read) -> None:
-    pipeline, staging = asked.pipeline, store.staging(run.run_id)
-    landed = [group.landed for group in read.groups]
-    journal = _journal(pipeline, store, staging / "journal", sum(len(one.parts) for one in landed))
-    new = event_files([*landed, *journal], run)
-    is_same = kept.rules == pipeline.rules()
-    built = build(
-        pipeline,
-        [*files_of(store, kept), *new],
-        staging / "snapshot.duckdb",
-        asked.memory,
-        staging / "spill",
-        until_of(kept),
-        base=store.base(pipeline.name, kept) if is_same else None,
-    )
-    _balance(run, landed, journal, built, kept)
-    store.publish(
-        Publication(
-            msgspec.structs.replace(
-                kept,
-                run_id=run.run_id,
-                tables=built.tables,
-                files=(
-                    *kept.files,
-                    *store.keep_events([it.path for it in new if it.is_kept], run.pipeline, run.run_id),
-                ),
-                events=built.kept,
-                reading=pipeline.fingerprint(),
-                rules=pipeline.rules(),
-                inputs=_corrected(kept.inputs, read, built, run),
-            ),
-            snapshot=staging / "snapshot.duckdb",
-            report=run.record(),
-            quarantine=read.fresh,
-            replayed=read.gone,
-        )
-    )
 
 
 def _land(
@@ -186,31 +134,11 @@ def _as_read(pipeline: Pipeline, way: Kind) -> Source:
     return msgspec.structs.replace(source, format=found)
 
 
-def _journal(pipeline: Pipeline, store: Store, folder: Path, number: int) -> list[Landed]:
-    """The journal of live messages, which each run of a pipeline of streams reads; its parts numbered from *number*."""
-    given = journal_of(store) if pipeline.events.format == "streams" else None
-    if given is None:
-        return []
-    landing = Landing("events", pipeline.events, folder, forgotten=forgotten.load(store.forgotten_in, pipeline.name))
-    todo = (replace(task, number=task.number + number) for task in tasks([given], 1))
-    return [land_tasks(todo, Landed(landing, [given]), progress=lambda _: None)]
-
-
-def _balance(run: Run, landed: list[Landed], journal: list[Landed], built: Built, kept: Kept) -> None:
-    """Settle where each record ended; what the journal brings counts for the sum, but was not read again."""
-    for one in journal:
-        run.inputs += one.inputs
-        run.ledgers += one.ledgers()
-    balance(run, [*landed, *journal], built, kept)
-    count = len(run.ledgers) - sum(len(one.inputs) for one in journal)
-    run.inputs, run.ledgers, run.tables = run.inputs[:count], run.ledgers[:count], built.tables
-
-
-def _corrected(known: Sequence[KnownInput], read: _Read, built: Built, run: Run) -> tuple[KnownInput, ...]:
+def _corrected(known: Sequence[KnownInput], groups: list[_Group], built: Built, run: Run) -> tuple[KnownInput, ...]:
     """What is known of the inputs, their ledgers as if the records had been judged so at once."""
     ledgers = iter(run.ledgers)
     found: dict[Kind, list[_Outcome]] = {}
-    for group in read.groups:
+    for group in groups:
         for at, one in enumerate(group.asked):
             tail = [_tail(group.landed, part, built, run) for part in group.landed.parts if _is_tail_of(part, at)]
             given = [part for part in group.landed.parts if part.input_number == at and part.rows]

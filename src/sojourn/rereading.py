@@ -22,17 +22,32 @@ def reading_changed(pipeline: Pipeline, kept: Kept) -> UsageError:
 
     It says what changed, and what can be done: without the raw files where the quarantine is enough, else with them.
     """
-    changed = "; ".join(changes(kept.reading, pipeline.fingerprint()))
+    old, new = ({"source": reading} for reading in (kept.reading, pipeline.fingerprint()))
+    changed = ", ".join(changes(old, new))
     told = f"the pipeline {pipeline.name} reads its records in another way than the run {kept.run_id} did ({changed})"
+    return UsageError("reading_changed", f"{told}; {way_on(pipeline, kept)}")
+
+
+def way_on(pipeline: Pipeline, kept: Kept) -> str:
+    """What can be done where *pipeline* reads its records otherwise than the events that are *kept*."""
     named = as_named(pipeline)
     if accepts_more(kept.reading, pipeline.fingerprint()):
-        way = (
+        return (
             "it only accepts more of the same, so that the quarantine is all there is to read again: "
             f"sojourn quarantine replay --pipeline {named}"
         )
-    else:
-        way = f"that needs the raw files: {_files(kept.inputs)}; read them again with: sojourn rebuild {named}"
-    return UsageError("reading_changed", f"{told}; {way}")
+    if not kept.inputs:
+        return (
+            f"that needs the raw files of all earlier runs: sojourn run {named} --mode replace FILE...; or give the "
+            "new pipeline file another name"
+        )
+    files = listed([known.name for known in kept.inputs])
+    if not (lost := gone(kept.inputs)):
+        return f"that needs the raw files, and they are there ({files}): sojourn rebuild {named}"
+    return (
+        f"that needs the raw files ({files}); bring back those that are gone ({listed(lost)}) and give: "
+        f"sojourn rebuild {named}; or start over with --mode replace, or give the new pipeline file another name"
+    )
 
 
 def gone(inputs: Sequence[KnownInput]) -> list[str]:
@@ -80,15 +95,7 @@ def _content(known: KnownInput) -> str:
     return digest_of(b"".join(digest(piece) for piece in pieces(known)))
 
 
-def _files(inputs: Sequence[KnownInput]) -> str:
-    """The files by name, and what is wrong with some of them."""
-    if not inputs:
-        return "those of all earlier runs (which ones was not recorded then)"
-    named = _listed([known.name for known in inputs])
-    lost = gone(inputs)
-    return f"{named}; of these cannot be read again: {_listed(lost)}" if lost else named
-
-
-def _listed(names: list[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """The first of *names*, and how many more there are."""
     more = len(names) - _SHOWN
     return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")

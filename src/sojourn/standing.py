@@ -131,10 +131,7 @@ def changes(standing: Standing, still: Path | None, folder: Path, memory: int) -
     """
     gone, fresh = folder / "replayed.parquet", folder / "changed.parquet"
     identity = ", ".join(IDENTITY)
-    same = " and ".join(f"a.{name} = s.{name}" for name in IDENTITY) + " and a.reason = s.reason "
-    same += (
-        "and replace(coalesce(a.value, ''), chr(0), chr(65533)) = replace(coalesce(s.value, ''), chr(0), chr(65533))"
-    )
+    same = quarantine.is_same("a", "s")
     with engine.connect(memory, folder / "spill") as connection:
         connection.execute(f"create view asked as from {engine.parquet([standing.rows])}")
         rows = engine.parquet([still]) if still is not None else "(select * from asked where false)"

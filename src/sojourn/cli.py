@@ -231,7 +231,7 @@ def report(output: str, home: str | None, store: str | None) -> None:
 
 @main.group()
 def quarantine() -> None:
-    """Records that broke their contract: list or export them."""
+    """Records that broke their contract: list them, export them, or read them again."""
 
 
 @quarantine.command("list")
@@ -362,5 +362,6 @@ def replay_stream(file: str, rate: float, url: str, connections: int, token: str
         raise SojournError("refused", f"messages were not taken, with the rest of their sessions: {codes}")
 
 
+quarantine.add_command(upkeep.quarantine_replay)
 for command in upkeep.COMMANDS:
     main.add_command(command)

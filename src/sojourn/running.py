@@ -54,8 +54,8 @@ def run(
         raise _nothing_to_read(pipeline, loaded)
     within = nullcontext(store) if inputs else store.passing(loaded.name)
     inputs += [journal] if journal is not None else []
-    with _told(as_json), _progress(inputs) as progress, within as writing:
-        done = runs.execute(loaded, inputs, writing, given, progress)
+    with told(as_json), progress(inputs) as advance, within as writing:
+        done = runs.execute(loaded, inputs, writing, given, advance)
     drawn = list(map(str, _drawn(loaded, store, given.out or Path()))) if charted else []
     _print(done.report() | ({"charts": drawn} if charted else {}), as_json)
 
@@ -83,10 +83,10 @@ def check(pipeline: str, sources: list[str], given: runs.Options, *, as_json: bo
         raise UsageError("no_source", f"name what to check: sojourn check {pipeline} FILE")
     with (
         tempfile.TemporaryDirectory(prefix="sojourn-") as folder,
-        _told(as_json),
-        _progress(inputs) as progress,
+        told(as_json),
+        progress(inputs) as advance,
     ):
-        done = runs.check(loaded, inputs, Path(folder), given, progress)
+        done = runs.check(loaded, inputs, Path(folder), given, advance)
     _print(done.report(), as_json)
 
 
@@ -192,7 +192,7 @@ def _limit(text: str | None) -> Callable[[Ledger], bool]:
 
 
 @contextmanager
-def _told(as_json: bool) -> Iterator[None]:
+def told(as_json: bool) -> Iterator[None]:
     """Print what became of the records also when the run fails."""
     try:
         yield
@@ -215,7 +215,7 @@ def _print(report: dict[str, Any], as_json: bool) -> None:
 
 
 @contextmanager
-def _progress(inputs: list[Input]) -> Iterator[Callable[[int], None]]:
+def progress(inputs: list[Input]) -> Iterator[Callable[[int], None]]:
     """A bar with bytes, rate and time left, where a person is watching."""
     if not sys.stderr.isatty():
         yield lambda _: None

@@ -120,5 +120,42 @@ def watch(
     watching.watch(pipeline, sources, opened(home, store), options, every, as_json=as_json)
 
 
-COMMANDS = (diff, rollback, gc, forget, watch)
+@click.command("replay")
+@click.option(
+    "--pipeline", metavar="NAME|FILE.toml", help="The pipeline that has been mended. [default: all ready ones]"
+)
+@click.option("--reason", metavar="REASON", help="Only this reason's.")
+@stored
+@click.option("--memory", metavar="SIZE", help="Memory for computing tables, such as 400MB; beyond it disk is used.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def quarantine_replay(
+    pipeline: str | None, reason: str | None, home: str | None, store: str | None, memory: str | None, as_json: bool
+) -> None:
+    """Read quarantined records again, after a mend: what passes now becomes part of the tables.
+
+    What still breaks the contract stays as it is. A pipeline file that only accepts more of the same than before is
+    adopted: later runs go on with it.
+    """
+    from sojourn import mending
+
+    mending.replay(opened(home, store), pipeline, reason, memory, as_json=as_json)
+
+
+@click.command()
+@click.argument("pipeline")
+@stored
+@click.option("--memory", metavar="SIZE", help="Memory for computing tables, such as 400MB; beyond it disk is used.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def rebuild(pipeline: str, home: str | None, store: str | None, memory: str | None, as_json: bool) -> None:
+    """Compute every table of PIPELINE again, from the kept events.
+
+    Where PIPELINE, a TOML file, reads its records otherwise than they were read, all raw files are read again; those
+    that are gone or changed since are listed, and nothing is published.
+    """
+    from sojourn import mending
+
+    mending.rebuild(opened(home, store), pipeline, memory, as_json=as_json)
+
+
+COMMANDS = (diff, rollback, gc, forget, watch, rebuild)
 """What `sojourn` gets from here."""

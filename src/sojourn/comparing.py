@@ -124,17 +124,24 @@ def _keep_rest(connection: Connection, before: str, after: str, common: list[str
 
 def _leave_out_close(connection: Connection, exact: list[str], floats: list[str]) -> None:
     """Take out of the rest the pairs that are equal within the tolerance."""
-    place = f"row_number() over (partition by {_list(exact) or 'true'} order by {_order(floats)}, _id) as _at"
-    for side in ("before", "after"):
-        connection.execute(f"create or replace temp table _rest_{side}_placed as select *, {place} from _rest_{side}")
-    same = ["b._at = a._at", *(f"b.{name} is not distinct from a.{name}" for name in map(identifier, exact))]
+    _place(connection, exact, floats)
     close = [_is_close(f"b.{name}", f"a.{name}") for name in map(identifier, floats)]
     connection.execute(
         "create or replace temp table _rest_close as select b._id as _before, a._id as _after "
-        f"from _rest_before_placed b join _rest_after_placed a on {' and '.join(same)} where {' and '.join(close)}"
+        f"from _rest_before_placed b join _rest_after_placed a using (_group, _at) where {' and '.join(close)}"
     )
     for side in ("before", "after"):
         connection.execute(f"delete from _rest_{side} where _id in (select _{side} from _rest_close)")
+
+
+def _place(connection: Connection, group: list[str], order: list[str]) -> None:
+    """Make `_rest_SIDE_placed`: of the rest the columns *order*, and the place (`_at`) in it within *group*."""
+    place = f"row_number() over (partition by _group order by {_order(order)}, _id)"
+    for side in ("before", "after"):
+        connection.execute(
+            f"create or replace temp table _rest_{side}_placed as select *, {place} as _at from "
+            f"(select {_list([*order, '_id'])}, {_hash(group)} as _group from _rest_{side})"
+        )
 
 
 def _is_close(left: str, right: str) -> str:
@@ -149,14 +156,12 @@ def _keep_kinds(connection: Connection, common: list[str], key: list[str]) -> li
 
     Rows that share a key are paired in the order of their columns.
     """
-    place = f"row_number() over (partition by {_list(key) or 'true'} order by {_order(common)}, _id) as _at"
-    for side in ("before", "after"):
-        connection.execute(f"create or replace temp table _rest_{side}_placed as select *, {place} from _rest_{side}")
-    same = [f"b.{name} is not distinct from a.{name}" for name in map(identifier, key)] or ["false"]
+    _place(connection, key, [name for name in common if name not in key])
+    same = "b._group = a._group and b._at = a._at" if key else "false"
     connection.execute(
         "create or replace temp table _rest_kinds as select case when a._id is null then 'removed' "
         "when b._id is null then 'added' else 'changed' end as kind, b._id as _before, a._id as _after "
-        f"from _rest_before_placed b full join _rest_after_placed a on b._at = a._at and {' and '.join(same)}"
+        f"from _rest_before_placed b full join _rest_after_placed a on {same}"
     )
     counts = dict(connection.execute("select kind, count(*) from _rest_kinds group by kind").fetchall())
     return [counts.get(kind, 0) for kind in KINDS]

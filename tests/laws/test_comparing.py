@@ -21,7 +21,12 @@ _NAN = float("nan")
 _FLOATS = [None, _NAN, math.inf, -math.inf, 0.0, -0.0, 1.0, 1.0 + 1e-10, 1.0 + 1e-8, 1e300, 1e300 * (1 + 1e-12), -1e300]
 
 rows = st.lists(
-    st.tuples(*map(st.sampled_from, ([None, 1, 2], [None, "", "a"], _FLOATS, [0.0, 5.0]))),
+    st.tuples(
+        st.sampled_from([None, 1, 2]),
+        st.sampled_from([None, "", "a"]),
+        st.sampled_from(_FLOATS),
+        st.sampled_from([0.0, 5.0]),
+    ),
     max_size=8,
 )
 Row = tuple[Any, ...]

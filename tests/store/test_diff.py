@@ -234,7 +234,7 @@ def test_a_snapshot_that_is_gone_is_told(place: Place, twice: list[str]) -> None
 
 
 def test_devices_are_cut_anew(place: Place, tmp_path: Path) -> None:
-    """An earlier event of a device that comes later cuts its interval; another device's is longer, with no late event."""
+    """An earlier event of a device that comes later cuts its interval; that of another grew by itself."""
     servers = write(tmp_path / "servers.csv", "id,created_at,destroyed_at", "1,2024-01-01T00:00:00Z,")
     parts = [
         ["2024-05-01T10:00:00Z,1,7,1,true", "2024-05-01T12:00:00Z,1,7,1,false", "2024-05-01T11:00:00Z,2,7,1,true"],

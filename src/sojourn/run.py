@@ -141,7 +141,9 @@ def _publish(
     _check_limit(run, options)
     run.status = "done"
     exported = export.stage(pipeline, run.run_id, snapshot, refused, options.out, options.format)
-    fresh = store.keep_events([file.path for file in event_files(landed, run) if file.is_kept], pipeline.name, run.run_id)
+    fresh = store.keep_events(
+        [file.path for file in event_files(landed, run) if file.is_kept], pipeline.name, run.run_id
+    )
     store.publish(
         Publication(
             Kept(
@@ -215,6 +217,8 @@ def _remembered(
 def _is_nothing_new(landed: list[Landed], pipeline: Pipeline, kept: Kept, options: Options) -> bool:
     """Whether the current tables are those that this run would make."""
     files = [(at, source) for source in landed for at, given in enumerate(source.inputs) if given.messages is None]
+    if options.is_watching and not files:
+        return True
     is_known = all(at in source.skipped for at, source in files) and not any(source.former for source in landed)
     is_known &= options.is_watching or len(files) == sum(len(source.inputs) for source in landed)
     is_same = kept.rules == pipeline.rules() and all(known.until == options.until for known in kept.inputs)
@@ -225,10 +229,10 @@ def _left_as_it_is(
     run: Run, pipeline: Pipeline, kept: Kept, store: Store, options: Options, refused: Path | None
 ) -> export.Export:
     """Record a run that has nothing to publish; gives the files for `--out`, of the current tables."""
-    assert kept.run_id is not None, "something is published"
     if options.is_watching:
         run.status = "unchanged"
         return export.Export()
+    assert kept.run_id is not None, "something is published"
     run.status, run.tables = "done", kept.tables
     for given, ledger in zip(run.inputs, run.ledgers, strict=True):
         ledger.check(given.name)

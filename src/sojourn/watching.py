@@ -74,9 +74,10 @@ def _look(
         inputs = [one for name, paths in named.items() for one in _ready(pipeline, name, paths, watched)]
         now = {(one.source, one.name): (one.size, one.stamp, is_young(one)) for one in inputs}
         fresh = [one for one in inputs if watched.done.get((one.source, one.name)) != now[one.source, one.name]]
-        if not fresh or now == watched.failed:
+        look = {key: state[:2] for key, state in now.items()}  # being older is no reason to try again
+        if not fresh or look == watched.failed:
             return pause
-        watched.failed = now
+        watched.failed = look
         done = runs.execute(pipeline, fresh + _journal(pipeline, store), store, options, lambda _: None)
     except InterruptedRunError:
         raise

@@ -95,7 +95,7 @@ class Place:
 
     def _garbage_in_home(self) -> list[str]:
         found = {str(path.relative_to(self.home)) for path in self.home.rglob("*") if path.is_file()}
-        found -= {"lock", "catalog.json", "home.id"}
+        found -= {"lock", "catalog.json", "home.id", "forgotten.json"}
         if self.url:
             kept = postgres.rows(self.url, "select pipeline as name, runs from sojourn.pipelines")
             return sorted(
@@ -104,7 +104,7 @@ class Place:
             )
         catalog = json.loads((self.home / "catalog.json").read_bytes())
         found -= self._listed("", {name: entry["runs"] for name, entry in catalog["pipelines"].items()})
-        found -= {f"runs/{run}.parquet" for run in catalog["runs"]}
+        found -= {f"runs/{run}.parquet" for run in catalog["runs"]} | set(catalog["retired"])
         return sorted(found - {f"quarantine/{name}" for name in catalog["quarantine"]})
 
     def _listed(self, area: str, kept: dict[str, list[str]]) -> set[str]:

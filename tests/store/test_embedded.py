@@ -208,7 +208,7 @@ def test_files_that_may_not_grow(
 
 def test_a_full_disk(open_folder: Path, files: list[Path], expected: list[Tables], tmp_path: Path) -> None:
     """The same on a small file system of its own, filled up by degrees."""
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", open_folder], check=False).returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", open_folder], check=False).returncode:
         pytest.skip("left out: mounting a small file system needs root")
     try:
         place, filling = Place(open_folder / "home"), open_folder / "filling"

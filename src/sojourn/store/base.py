@@ -76,18 +76,23 @@ class Publication:
 class Store(ABC):
     """A home's landed events, and the place where tables are published."""
 
-    area: Path
-    """The folder under the home that belongs to this store alone; known while writing."""
-
     address: str | None = None
     """The URL of the database where tables are published, if it is one."""
 
     is_passing = False
     """Whether runs keep nothing under the home."""
 
+    forgotten_in: Path
+    """The home whose list says who is forgotten."""
+
     def __init__(self, home: Path) -> None:
-        self.home = home
+        self.home = self.forgotten_in = home
         self.keep = _retention()
+
+    @property
+    @abstractmethod
+    def area(self) -> Path:
+        """The folder under the home that belongs to this store alone."""
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -139,13 +144,16 @@ class Store(ABC):
             return Kept()
         if entry.current not in entry.runs:
             return Kept(entry.current, entry.tables)
-        return manifest.read(self._manifest_path(pipeline, entry.current))
+        return manifest.read(self.manifest_path(pipeline, entry.current))
 
     def kept_runs(self, pipeline: str) -> list[Kept]:
-        """What the runs left that can be gone back to, the oldest first."""
+        """What the runs left that can be gone back to, the oldest first; whose manifest is damaged is left out."""
         entry = self._entries().get(pipeline)
         runs = entry.runs if entry is not None else []
-        kept = [manifest.read(self._manifest_path(pipeline, run_id)) for run_id in runs]
+        kept = []
+        for run_id in runs:
+            with suppress(SojournError):
+                kept.append(manifest.read(self.manifest_path(pipeline, run_id)))
         return [one for one in kept if one.checksum]
 
     def snapshot_path(self, pipeline: str, run_id: str) -> Path:
@@ -177,12 +185,54 @@ class Store(ABC):
         manifest.write(target.with_suffix(".json"), kept)
         entry = self._entries().get(publication.pipeline)
         paths = {
-            run: self._manifest_path(publication.pipeline, run) for run in (entry.runs if entry is not None else ())
+            run: self.manifest_path(publication.pipeline, run) for run in (entry.runs if entry is not None else ())
         }
         before = [run for run, path in paths.items() if manifest.listed_files(path) is not None]
         self._commit(replace(publication, kept=kept, snapshot=target), [*before, kept.run_id][-self.keep :])
 
-    def _manifest_path(self, pipeline: str, run_id: str) -> Path:
+    def roll_back(self, pipeline: str, run_id: str, report: dict[str, Any]) -> None:
+        """Make a kept run of *pipeline* the current one again, with a row in `runs`; all or nothing.
+
+        Raises `UsageError` ``unknown_run``, and `SojournError` ``snapshot`` where the run's tables are damaged.
+        """
+        kept = {one.run_id: one for one in self.kept_runs(pipeline)}
+        if run_id not in kept:
+            said = f"it keeps {', '.join(map(str, kept))}" if kept else "it keeps none"
+            raise UsageError("unknown_run", f"{pipeline} keeps no run {run_id}; {said}")
+        snapshot = self.base(pipeline, kept[run_id])
+        assert snapshot is not None
+        self._commit(Publication(kept[run_id], snapshot, report), self._entries()[pipeline].runs)
+
+    def collect(self, keep: int, older_than: float | None, *, is_dry: bool = False) -> dict[str, Any]:
+        """Let go of all but the newest *keep* runs of each pipeline and the current one, and of the rows of `runs` that
+        began more than *older_than* seconds ago, but those of kept runs. Only while writing, unless *is_dry*.
+
+        What was let go of: ``{"runs": [{"pipeline", "run_id"}...], "event_files": N, "bytes": N, "rows": N}``.
+        """
+        entries = self._entries()
+        known = {name: entry.runs for name, entry in entries.items()}
+        stays = {
+            name: [run for run in runs if run in (*runs[-keep:], entries[name].current)] for name, runs in known.items()
+        }
+        gone = sorted(self._paths(known) - self._paths(stays))
+        sizes = [path.stat().st_size for path in gone if path.is_file()]
+        rows = self._let_go(stays, older_than, is_dry=is_dry)
+        if not is_dry:
+            self._clean()
+        return {
+            "runs": [
+                {"pipeline": name, "run_id": run}
+                for name, runs in known.items()
+                for run in runs
+                if run not in stays[name]
+            ],
+            "event_files": sum(path.suffix == ".parquet" for path in gone),
+            "bytes": sum(sizes),
+            "rows": rows,
+        }
+
+    def manifest_path(self, pipeline: str, run_id: str) -> Path:
+        """Where the manifest of a kept run lies."""
         return self.snapshot_path(pipeline, run_id).with_suffix(".json")
 
     def _record_killed(self) -> None:
@@ -199,20 +249,31 @@ class Store(ABC):
                 self.record({**report, "status": "killed", "tables": {}}, said, refused if is_whole else None)
 
     def _clean(self) -> None:
-        """Remove what failed and killed runs left: staged files, and what no kept run names.
+        """Remove what failed and killed runs left: staged files, and what no kept run names."""
+        listed = self._paths({name: entry.runs for name, entry in self._entries().items()})
+        events = self.area / "events"
+        found = [
+            self.area / "staging",
+            *(self.area / "warehouse").glob("*/*"),
+            *events.glob("*/*"),
+            *events.glob("*/*/*"),
+        ]
+        remove_all_but(listed | {path.parent for path in listed}, found)
 
-        Of a pipeline with a manifest that cannot be read all events stay: it may come back from a backup.
+    def _paths(self, kept: dict[str, list[str]]) -> set[Path]:
+        """The files that the *kept* runs of each pipeline name.
+
+        Of a pipeline with a manifest that cannot be read that is all of its events: it may come back from a backup.
         """
-        listed: set[Path] = set()
-        for pipeline, entry in self._entries().items():
-            paths = [self.snapshot_path(pipeline, run_id) for run_id in entry.runs]
-            listed |= {path.with_suffix(suffix) for path in paths for suffix in (".duckdb", ".json")}
-            files = [manifest.listed_files(path.with_suffix(".json")) for path in paths]
+        named: set[Path] = set()
+        for pipeline, runs in kept.items():
+            paths = [self.manifest_path(pipeline, run_id) for run_id in runs]
+            named |= {path.with_suffix(suffix) for path in paths for suffix in (".duckdb", ".json")}
+            files = [manifest.listed_files(path) for path in paths]
             if None in files:
-                listed |= set((self.area / "events" / pipeline).glob("*"))
-            listed |= {self.event_path(file).parent for names in files for file in names or ()}
-        found = [self.area / "staging", *(self.area / "events").glob("*/*"), *(self.area / "warehouse").glob("*/*")]
-        remove_all_but(listed, found)
+                named |= set((self.area / "events" / pipeline).glob("*/*"))
+            named |= {self.event_path(file) for names in files for file in names or ()}
+        return named
 
     @contextmanager
     def query(self, sql: str, *, pipeline: str | None = None) -> Iterator[pa.RecordBatchReader]:
@@ -268,8 +329,23 @@ class Store(ABC):
         *runs*; all or nothing."""
 
     @abstractmethod
-    def record(self, report: dict[str, Any], message: str, quarantine: Path | None) -> None:
-        """Keep the row and the quarantine of a run that published nothing."""
+    def _let_go(self, kept: dict[str, list[str]], older_than: float | None, *, is_dry: bool) -> int:
+        """Name only *kept* as the kept runs of each pipeline, and remove the rows of `runs` as `collect` says; all or
+        nothing, or nothing at all (*is_dry*). How many rows that are."""
+
+    @abstractmethod
+    def record(
+        self, report: dict[str, Any], message: str | None, quarantine: Path | None, replayed: Path | None = None
+    ) -> None:
+        """Keep the row and the quarantine of a run that published nothing; *replayed* as in a `Publication`."""
+
+    @abstractmethod
+    def reword(self, run_id: str, message: str) -> None:
+        """Replace the message in the row of a run."""
+
+    @abstractmethod
+    def vacuum(self) -> None:
+        """Have nothing be left of what went, not even for readers who are about to open it."""
 
     @abstractmethod
     def _is_recorded(self, run_id: str) -> bool:

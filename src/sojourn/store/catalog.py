@@ -11,12 +11,17 @@ from sojourn.store.manifest import Entry
 
 
 class Catalog(msgspec.Struct):
-    """The one file that says what is current. Whatever it does not name is garbage."""
+    """The one file that says what is current. Whatever it does not name is garbage.
+
+    *runs* and *quarantine* name files with rows of those tables. *retired* are such files that others took the place
+    of, by their place in the home, and when that was (epoch seconds): readers may be about to open them.
+    """
 
     format: int = FORMAT
     pipelines: dict[str, Entry] = {}
     runs: list[str] = []
     quarantine: list[str] = []
+    retired: dict[str, float] = {}
 
 
 class OldEntry(msgspec.Struct):

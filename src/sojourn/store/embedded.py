@@ -1,6 +1,7 @@
 """The embedded warehouse: one immutable DuckDB file per pipeline and run, and a catalog that names the current ones."""
 
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -8,23 +9,15 @@ from typing import Any, NamedTuple
 
 import msgspec
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from sojourn.engines import duckdb as engine
 from sojourn.errors import SojournError
 from sojourn.store import catalog as catalogs
-from sojourn.store.base import (
-    FORMAT,
-    IDENTITY,
-    QUARANTINE,
-    RUNS,
-    Publication,
-    Store,
-    run_row,
-)
+from sojourn.store import own_tables
+from sojourn.store.base import FORMAT, Publication, Store
 from sojourn.store.catalog import Catalog
 from sojourn.store.current import Current
-from sojourn.store.files import make_folder, remove_all_but, sync, write_whole
+from sojourn.store.files import remove_all_but, write_whole
 from sojourn.store.manifest import Entry, published
 from sojourn.store.readings import Limits, Reading
 from sojourn.store.upgrading import upgrade_home
@@ -42,13 +35,30 @@ class Embedded(Store):
 
     def __init__(self, home: Path) -> None:
         super().__init__(home)
-        self.area = home
         self._catalog_path = home / "catalog.json"
         self._current: Current[_Opened] | None = None
 
-    def record(self, report: dict[str, Any], message: str, quarantine: Path | None) -> None:
+    @property
+    def area(self) -> Path:
+        """The home itself."""
+        return self.home
+
+    def record(
+        self, report: dict[str, Any], message: str | None, quarantine: Path | None, replayed: Path | None = None
+    ) -> None:
         """Add the row and the quarantine of a run that published nothing."""
-        self._write(self._catalog(), report, message, quarantine)
+        self._write(self._catalog(), report, message, quarantine, replayed)
+
+    def reword(self, run_id: str, message: str) -> None:
+        """Replace the file with the run's row."""
+        own_tables.reword(self.home, self._catalog(), run_id, message)
+
+    def vacuum(self) -> None:
+        """Remove every file that is not named, at once."""
+        catalog = self._catalog()
+        catalog.retired = {}
+        write_whole(self._catalog_path, msgspec.json.encode(catalog))
+        self._clean()
 
     @contextmanager
     def kept_open(self, limits: Limits) -> Iterator[None]:
@@ -102,22 +112,8 @@ class Embedded(Store):
                 if self._catalog() == catalog:
                     raise
                 continue  # runs replaced the snapshots in between
-            engine.lock_down(connection, self._own_tables(connection, catalog))
+            engine.lock_down(connection, own_tables.attach(connection, self.home, catalog))
             return _Opened(connection, catalog)
-
-    def _own_tables(self, connection: engine.Connection, catalog: Catalog) -> list[Path]:
-        """Make the views `sojourn.runs` and `sojourn.quarantine`; the files that they read."""
-        connection.execute("attach ':memory:' as sojourn")
-        runs = [self._run(run_id) for run_id in catalog.runs]
-        quarantine = [self.home / "quarantine" / name for name in catalog.quarantine]
-        for name, files, empty in (("runs", runs, RUNS), ("quarantine", quarantine, QUARANTINE)):
-            if files:
-                connection.execute(f"create view sojourn.{name} as from {engine.parquet(files)}")
-            else:
-                connection.register("empty", empty.empty_table())
-                connection.execute(f"create table sojourn.{name} as from empty")
-                connection.unregister("empty")
-        return [*runs, *quarantine]
 
     def _entries(self) -> dict[str, Entry]:
         return self._catalog().pipelines
@@ -137,71 +133,36 @@ class Embedded(Store):
         quarantine: Path | None,
         replayed: Path | None = None,
     ) -> None:
-        target = self._run(report["run_id"])
-        make_folder(target.parent)
-        pq.write_table(run_row(report, message), target)
-        sync(target)
-        sync(target.parent)
-        catalog.runs.append(report["run_id"])
+        own_tables.add_run(self.home, catalog, report, message)
         if replayed is not None:
-            self._withdraw(catalog, report, replayed)
-        if quarantine is not None and (name := self._keep_quarantine(catalog, report, quarantine)) is not None:
-            catalog.quarantine.append(name)
+            own_tables.withdraw(self.home, catalog, report, replayed)
+        if quarantine is not None:
+            own_tables.add_quarantine(self.home, catalog, report, quarantine)
         write_whole(self._catalog_path, msgspec.json.encode(catalog))
 
-    def _withdraw(self, catalog: Catalog, report: dict[str, Any], replayed: Path) -> None:
-        """Put the quarantine without the records *replayed* into one file of the pipeline, where it had several."""
-        folder = f"{report['pipeline']}/"
-        known = [name for name in catalog.quarantine if name.startswith(folder)]
-        if not known:
-            return
-        target = self.home / "quarantine" / (name := f"{folder}{report['run_id']}-rest.parquet")
-        make_folder(target.parent)
-        identity = ", ".join(IDENTITY)
-        rows = engine.parquet([self.home / "quarantine" / name for name in known])
-        rest = f"from {rows} anti join {engine.parquet([replayed])} using ({identity})"
-        with engine.connect() as connection:
-            connection.execute(f"copy ({rest}) to {engine.quote(str(target))} (format parquet)")
-        sync(target)
-        sync(target.parent)
-        catalog.quarantine = [*(name for name in catalog.quarantine if name not in known), name]
-
-    def _keep_quarantine(self, catalog: Catalog, report: dict[str, Any], staged: Path) -> str | None:
-        """Keep the quarantined records that do not stand yet, as one more file; its name, if there are any."""
-        name = f"{report['pipeline']}/{report['run_id']}.parquet"
-        target = self.home / "quarantine" / name
-        make_folder(target.parent)
-        known = [self.home / "quarantine" / file for file in catalog.quarantine]
-        with engine.connect() as connection:
-            rows = engine.parquet([staged])
-            # of files with equal content in one run the first by name stands for all
-            first = f"select content, min(file) as file from {rows} group by content"
-            fresh = f"from {rows} semi join ({first}) using (content, file)"
-            if known:
-                identity = ", ".join(IDENTITY)
-                fresh += f" anti join (select {identity} from {engine.parquet(known)}) using ({identity})"
-            count = connection.execute(f"copy ({fresh}) to {engine.quote(str(target))} (format parquet)").fetchone()
-        if count is not None and count[0]:
-            sync(target)
-            sync(target.parent)
-            return name
-        target.unlink(missing_ok=True)
-        return None
-
-    def _run(self, run_id: str) -> Path:
-        return self.home / "runs" / f"{run_id}.parquet"
+    def _let_go(self, kept: dict[str, list[str]], older_than: float | None, *, is_dry: bool) -> int:
+        """Replace the catalog by one that names less, and the rows of all runs in one file."""
+        catalog = self._catalog()
+        names = ", ".join(engine.quote(run) for runs in kept.values() for run in runs) or "''"
+        goes = "false"
+        if older_than is not None:
+            goes = f"epoch(started_at) < {time.time() - older_than} and run_id not in ({names})"
+        rows = own_tables.merge_runs(self.home, catalog, goes, is_dry=is_dry)
+        if not is_dry:
+            for pipeline, entry in catalog.pipelines.items():
+                entry.runs = kept[pipeline]
+            write_whole(self._catalog_path, msgspec.json.encode(catalog))
+        return rows
 
     def _catalog(self) -> Catalog:
         return catalogs.read(self._catalog_path)
 
     def _is_recorded(self, run_id: str) -> bool:
-        return run_id in self._catalog().runs
+        return own_tables.is_recorded(self.home, self._catalog(), run_id)
 
     def _clean(self) -> None:
         super()._clean()
-        catalog = self._catalog()
-        listed = {self._run(run_id) for run_id in catalog.runs}
-        listed |= {self.home / "quarantine" / name for name in catalog.quarantine}
+        listed = own_tables.listed(self.home, self._catalog())
         for pattern in ("runs/*", "quarantine/*/*"):
             remove_all_but(listed, self.home.glob(pattern))
 

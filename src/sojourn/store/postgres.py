@@ -42,7 +42,16 @@ class Postgres(Store):
         self.url = self.address = url
         self.is_passing = is_passing
         self._session: Session | None = None  # while writing
+        self._store: str | None = None  # the database's own id, once it was asked for
         self._sessions = Sessions(url)
+
+    @property
+    def area(self) -> Path:
+        """The folder in the home for this database, which has an id once a run has written to it."""
+        if self._store is None:
+            with self._sessions.session() as session:
+                self._store = relations.store_id(session)
+        return self.home / "stores" / self._store
 
     @contextmanager
     def passing(self, pipeline: str) -> Iterator[Store]:
@@ -53,7 +62,9 @@ class Postgres(Store):
             yield self
             return
         with TemporaryDirectory(prefix="sojourn-") as folder:
-            yield Postgres(Path(folder), self.url, is_passing=True)
+            passing = Postgres(Path(folder), self.url, is_passing=True)
+            passing.forgotten_in = self.forgotten_in
+            yield passing
 
     def _commit(self, publication: Publication, runs: list[str]) -> None:
         """Load the tables beside the current ones and exchange them last: until then nobody waits."""
@@ -64,23 +75,41 @@ class Postgres(Store):
             relations.record_run(session, publication.report, None, publication.quarantine, publication.replayed)
             relations.exchange(session, publication.pipeline, parts)
 
+    def _let_go(self, kept: dict[str, list[str]], older_than: float | None, *, is_dry: bool) -> int:
+        with connect(self.url) as session, session.transaction():
+            rows = relations.let_go_of_rows(session, kept, older_than, is_dry=is_dry)
+            if not is_dry:
+                relations.list_kept(session, kept)
+        return rows
+
     def _entries(self) -> dict[str, Entry]:
-        """The pipelines; from here on the store knows its area, too."""
         with self._sessions.session() as session:  # anew also while writing: the run's own may be what broke
             if not relations.are_made(session):
                 return {}
-            self.area = self.home / "stores" / relations.store_id(session)
             return relations.entries(session)
 
     def _clean(self) -> None:
         self._writer().rows("select 1 as yes")  # where it broke it may be committing: nothing may be removed then
         super()._clean()
 
-    def record(self, report: dict[str, Any], message: str, quarantine: Path | None) -> None:
+    def record(
+        self, report: dict[str, Any], message: str | None, quarantine: Path | None, replayed: Path | None = None
+    ) -> None:
         """Add the row and the quarantine of a run that published nothing."""
         with connect(self.url) as session, session.transaction():  # anew: the run's own session may be what broke
             session.be_patient()
-            relations.record_run(session, report, message, quarantine)
+            relations.record_run(session, report, message, quarantine, replayed)
+
+    def reword(self, run_id: str, message: str) -> None:
+        """Replace the message in the row of a run."""
+        self._writer().execute("update sojourn.runs set message = $1 where run_id = $2", message, run_id)
+
+    def vacuum(self) -> None:
+        """Have dead rows of our own tables go; the database's log and its backups keep them."""
+        for table in ("quarantine", "runs", "live_messages"):
+            if self._writer().rows("select 1 as yes where to_regclass($1) is not null", f"sojourn.{table}"):
+                self._writer().execute(f"vacuum sojourn.{table}")
+        self._clean()
 
     @contextmanager
     def kept_open(self, limits: Limits) -> Iterator[None]:  # noqa: ARG002 - they are the database's own affair
@@ -117,7 +146,7 @@ class Postgres(Store):
                     tell("another run is writing to the database; waiting for it to end")
                 is_told = True
                 time.sleep(0.2)
-            self.area = self.home / "stores" / self._store_id(session)
+            self._store = self._store_id(session)
             self._session = session
             try:
                 yield

@@ -109,6 +109,24 @@ def list_pipeline(session: Session, publication: Publication, runs: list[str]) -
     )
 
 
+def list_kept(session: Session, kept: dict[str, list[str]]) -> None:
+    """Name the runs that are kept of each pipeline."""
+    for pipeline, runs in kept.items():
+        session.execute("update sojourn.pipelines set runs = $1 where pipeline = $2", json.dumps(runs), pipeline)
+
+
+def let_go_of_rows(session: Session, kept: dict[str, list[str]], older_than: float | None, *, is_dry: bool) -> int:
+    """Remove the rows of runs, none of them *kept*, that began more than *older_than* seconds ago; how many."""
+    if older_than is None or not are_made(session):
+        return 0
+    names = ", ".join(engine.quote(run) for runs in kept.values() for run in runs) or "''"
+    goes = f"started_at < now() - {older_than} * interval '1 second' and run_id not in ({names})"
+    rows = int(session.rows(f"select count(*) as n from sojourn.runs where {goes}")[0]["n"])
+    if not is_dry:
+        session.execute(f"delete from sojourn.runs where {goes}")
+    return rows
+
+
 def record_run(
     session: Session,
     report: dict[str, Any],

@@ -3,12 +3,13 @@
 from collections import defaultdict
 
 from sojourn import run as runs
+from sojourn.contracts import accepts_more
 from sojourn.errors import SojournError, UsageError
 from sojourn.pipeline import Pipeline
 from sojourn.reading.inputs import Input, resolve
 from sojourn.reading.known import KnownInput
 from sojourn.republishing import Task, publish
-from sojourn.rereading import listed, way_on, why_gone
+from sojourn.rereading import as_named, listed, why_gone
 from sojourn.run import Options, Progress, Run, broken_off
 from sojourn.standing import Kind, kind_of
 from sojourn.store.base import Store
@@ -27,7 +28,8 @@ def rebuild(pipeline: Pipeline, store: Store, memory: int, progress: Progress) -
     kept = store.kept(pipeline.name)
     if kept.run_id is None:
         raise UsageError("not_published", f"{pipeline.name} has published nothing yet; see: sojourn run -h")
-    if kept.reading == pipeline.fingerprint() and kept.checksum:
+    is_journal = pipeline.events.format == "streams" and not kept.files  # which every run reads whole
+    if kept.reading == pipeline.fingerprint() and not is_journal:
         return _from_events(pipeline, store, memory)
     return _from_files(pipeline, kept, store, memory, progress)
 
@@ -37,6 +39,7 @@ def _from_events(pipeline: Pipeline, store: Store, memory: int) -> Run:
     with store.writing():
         kept = store.kept(pipeline.name)
         try:
+            store.staging(run.run_id)
             store.note(run.record())
             publish(Task(run, pipeline, kept, store, memory, is_whole=True))
         except (SojournError, OSError, MemoryError, KeyboardInterrupt) as error:
@@ -52,8 +55,14 @@ def _from_files(pipeline: Pipeline, kept: Kept, store: Store, memory: int, progr
     if kept.files and not kept.inputs:
         lost = ["the files of earlier runs (an earlier version did not note which)"]
     if lost or not inputs:
-        told = f"what {pipeline.name} read cannot all be read again: {listed(lost)}"
-        raise SojournError("files_missing", f"{told}; {way_on(pipeline, kept)}")
+        is_more = accepts_more(kept.reading, pipeline.fingerprint())
+        way = f"do without: sojourn quarantine replay --pipeline {as_named(pipeline)}" if is_more else "start over"
+        raise SojournError(
+            "files_missing",
+            f"{pipeline.name} reads its records in another way now, and not all of its raw files can be read again: "
+            f"{listed(lost)}; nothing was published; bring them back, or {way}"
+            + ("" if is_more else " with --mode replace"),
+        )
     untils = {known.until for known in kept.inputs}
     if len(untils) > 1:
         raise UsageError(

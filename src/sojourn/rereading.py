@@ -25,10 +25,10 @@ def reading_changed(pipeline: Pipeline, kept: Kept) -> UsageError:
     old, new = ({"source": reading} for reading in (kept.reading, pipeline.fingerprint()))
     changed = ", ".join(changes(old, new))
     told = f"the pipeline {pipeline.name} reads its records in another way than the run {kept.run_id} did ({changed})"
-    return UsageError("reading_changed", f"{told}; {way_on(pipeline, kept)}")
+    return UsageError("reading_changed", f"{told}; {_way_on(pipeline, kept)}")
 
 
-def way_on(pipeline: Pipeline, kept: Kept) -> str:
+def _way_on(pipeline: Pipeline, kept: Kept) -> str:
     """What can be done where *pipeline* reads its records otherwise than the events that are *kept*."""
     named = as_named(pipeline)
     if accepts_more(kept.reading, pipeline.fingerprint()):

@@ -25,15 +25,13 @@ _FRESH = 1.0
 class Service:
     """The parts of a running service: the *store* whose tables it answers from, live sessions, and who may ask.
 
-    *is_going_down*: it takes nothing new. *is_looked_at*: a person has asked for a page. *watchers*: who listens to
-    `web.watching` now.
+    *is_going_down*: it takes nothing new. *watchers*: who listens to `web.watching` now.
     """
 
     store: Store
     ingest: Ingest | None = None
     access: Access = field(default_factory=Access)
     is_going_down: bool = False
-    is_looked_at: bool = False
     receiving: set[Holder] = field(default_factory=set)
     watchers: int = 0
     _looked: float = float("-inf")

@@ -36,10 +36,10 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
 @pytest.fixture
 def service(tmp_path: Path) -> Service:
-    """A service over a webshop's sessions that a person has looked at."""
+    """A service over a webshop's sessions."""
     store = Place(tmp_path / "home").open()
     publish(store, "webshop", table(50))
-    return Service(store, is_looked_at=True)
+    return Service(store)
 
 
 def run_for(service: Service, drawn: list[object], least: int) -> None:
@@ -76,16 +76,10 @@ def test_a_new_run_is_looked_at(service: Service, drawn: list[object]) -> None:
     assert len(drawn) == 2 * known
 
 
-def test_nothing_is_looked_at_before_a_person_does(service: Service, drawn: list[object]) -> None:
-    """A service that only takes messages in draws nothing."""
-    service.is_looked_at = False
-
-    async def work() -> None:
-        task = asyncio.ensure_future(warming.warm_always(service))
-        await asyncio.sleep(0.2)
-        task.cancel()
-
-    asyncio.run(work())
+def test_where_nothing_is_published_nothing_is_drawn(tmp_path: Path, drawn: list[object]) -> None:
+    """A service that only takes messages in needs no process that draws."""
+    service = Service(Place(tmp_path / "home").open())
+    warming.look(service)
     assert drawn == []
 
 

@@ -1,8 +1,6 @@
 """Figures: the charts of `sojourn chart` on a page, each with its words and its numbers."""
 
-import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -10,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from sojourn.charts import CHARTS, Chart, picture
 from sojourn.charts.looks import Spec
 from sojourn.charts.narrowing import Where
-from sojourn.errors import SojournError
 from sojourn.web.dashboard.asked import Asked, Remembered, Scope
 
 if TYPE_CHECKING:
@@ -111,19 +108,6 @@ def svg(asked: Asked, name: str, *, is_dark: bool = False, is_narrow: bool = Fal
         return _drawer().svg(themes.on_page(spec, is_dark=is_dark, is_narrow=is_narrow))
 
     return _pictures.get((*asked.key(_where(asked, name)), name, is_dark, is_narrow), make)
-
-
-@cache
-def warm_up() -> None:
-    """Begin to load what draws, as soon as somebody looks at a page: it takes seconds, and memory."""
-
-    def load() -> None:
-        from sojourn.charts import looks
-
-        with suppress(SojournError):
-            _drawer().svg(looks.empty(""))
-
-    threading.Thread(target=load, name="warm-up", daemon=True).start()
 
 
 @cache

@@ -1,6 +1,6 @@
 """The dashboard's addresses."""
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
 from sojourn.charts import CHARTS
@@ -14,19 +14,12 @@ from sojourn.web.dashboard.asked import asked
 from sojourn.web.dashboard.frame import frame
 from sojourn.web.dashboard.pages import PageRoute
 from sojourn.web.dashboard.views import VIEWS, View
-from sojourn.web.service import TheService, TheStore, allowed
+from sojourn.web.service import TheStore, allowed
 from sojourn.web.tables import pieces
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 router.include_router(signing.router)
-
-
-async def _looked(service: TheService) -> None:
-    service.is_looked_at = True
-    figures.warm_up()
-
-
-_read = [allowed("read"), Depends(_looked)]
+_read = [allowed("read")]
 
 
 def _add(view: View) -> None:

@@ -14,11 +14,10 @@ _EVERY = 1.0  # seconds
 
 
 async def warm_always(service: Service) -> None:
-    """Look at what is published, and again when a run has published: from the first page on that a person asks for."""
+    """Look at what is published, and again whenever a run has published."""
     seen: list[dict[str, Any]] = []
     while True:
-        if service.is_looked_at:
-            seen = await asyncio.to_thread(_warmed, service, seen)
+        seen = await asyncio.to_thread(_warmed, service, seen)
         await asyncio.sleep(_EVERY)
 
 

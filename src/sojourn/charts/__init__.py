@@ -87,7 +87,7 @@ CHARTS = {
                 ("name", "referrer"),
                 ("length", "duration"),
                 ("sessions", "sessions"),
-                ("share", "of the referrer's"),
+                ("share", "share of the referrer's"),
             ),
         ),
         Chart(
@@ -147,7 +147,12 @@ CHARTS = {
             "activity",
             ("transitions",),
             data="steps",
-            numbers=(("from_page", "from"), ("to_page", "to"), ("transitions", "steps"), ("share", "of the steps out")),
+            numbers=(
+                ("from_page", "from"),
+                ("to_page", "to"),
+                ("transitions", "steps"),
+                ("share", "share of the steps out"),
+            ),
         ),
         Chart(
             "experiments",

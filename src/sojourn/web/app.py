@@ -4,11 +4,13 @@ from collections.abc import Sequence
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from starlette.exceptions import HTTPException
 from starlette.routing import WebSocketRoute
 
 from sojourn import __version__
 from sojourn.web import adding, health, published, sessions, watching
 from sojourn.web.answers import HeadAsGet
+from sojourn.web.dashboard import pages
 from sojourn.web.dashboard import routes as dashboard
 from sojourn.web.errors import handle_errors
 from sojourn.web.service import Service
@@ -30,6 +32,7 @@ def make_app(service: Service, streams: Streams | None = None, origins: Sequence
     )
     app.state.service = service
     handle_errors(app)
+    app.add_exception_handler(HTTPException, pages.nowhere)  # type: ignore[arg-type]
     if service.ingest is not None:  # first: routes are tried in their order, and these are asked most
         app.include_router(sessions.router)
         app.include_router(adding.router)

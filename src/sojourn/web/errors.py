@@ -97,7 +97,7 @@ def handle_errors(app: FastAPI) -> None:
         OSError: _ours,
         MemoryError: _ours,
         RequestValidationError: _invalid,
-        HTTPException: _http,
+        HTTPException: http_error,
         Exception: _unexpected,
     }
     for kind, handler in handlers.items():
@@ -138,7 +138,8 @@ async def _invalid(_: Request, error: RequestValidationError) -> Response:
     return answer(Refusal("bad_request", f"$.{place}", f"{place}: {first['msg']}"), 422)
 
 
-async def _http(request: Request, error: HTTPException) -> Response:
+async def http_error(request: Request, error: HTTPException) -> Response:
+    """What no route answers: an unknown address or method."""
     path, headers = request.url.path, dict(error.headers or {})
     if error.status_code == 404:
         code, said = "not_found", f"there is nothing at {path}; see /docs"

@@ -1,7 +1,9 @@
 """Every view answers: with data, with filters, and without any."""
 
 import re
+import shutil
 from html import unescape
+from pathlib import Path
 
 import httpx
 import pytest
@@ -151,16 +153,13 @@ def test_a_mistake_is_told_on_a_page(client: httpx.Client, path: str, status: in
 
 
 def test_a_session_shows_its_events_in_order(client: httpx.Client, published: Place) -> None:
-    """Of the embedded store; with PostgreSQL it says where they are."""
+    """They lie in the home, whichever the store."""
     row = published.rows("select session_id from webshop.sessions where actor = 'user-1' and session_number = 2")[0]
     answer = client.get(f"/sessions/{row['session_id']}")
     check_page(answer)
     told = text(answer)
     assert "Session of user-1" in told
-    if published.url is None:
-        assert re.search(r"0 s 09:00:00.000 3 page_view 20.0 min 09:20:00.000 4 placed_order", told)
-    else:
-        assert "Single events are not published" in told
+    assert re.search(r"0 s 09:00:00.000 3 page_view 20.0 min 09:20:00.000 4 placed_order", told)
     assert "(this one)" in told
 
 
@@ -170,9 +169,59 @@ def test_a_session_by_key_shows_its_events(client: httpx.Client, published: Plac
         0
     ]
     answer = client.get(f"/sessions/{row['session_id']}?pipeline=pageviews")
+    assert answer.text.count('<td class="wrap">') % row["events"] == 0
+    assert answer.text.count('<td class="wrap">') >= row["events"]
+
+
+def test_where_no_events_lie_the_page_says_so(published: Place, tmp_path: Path) -> None:
+    """The tables are in the database, the home on another machine; or the home lost its events."""
+    row = published.rows("select session_id from webshop.sessions limit 1")[0]
     if published.url is None:
-        assert answer.text.count('<td class="wrap">') % row["events"] == 0
-        assert answer.text.count('<td class="wrap">') >= row["events"]
+        home = shutil.copytree(published.home, tmp_path / "home", ignore=lambda _, names: {"events"} & set(names))
+    else:
+        home = tmp_path / "other"
+    with serving(Place(Path(home), published.url).open()) as client:
+        answer = client.get(f"/sessions/{row['session_id']}")
+    check_page(answer)
+    assert "this service's home has none of them" in text(answer)
+    assert "09:20:00" not in text(answer)
+
+
+def test_numbers_are_told_as_people_read_them(client: httpx.Client) -> None:
+    """Headings begin with a capital, times are no ISO, shares are percentages, and numbers stand on the right."""
+    told = text(client.get("/sessions"))
+    assert "From Sessions Count 1 Mar 2024, 09:00 without an order 1 1 Mar 2024, 09:00 with an order 1 2 Mar" in told
+    assert "Sessions Share of the referrer's (direct): 4 sessions, median 25.0 min 30 min 3 75.0 % " in told
+    for path in VIEWS:
+        page = client.get(path).text
+        assert not re.search(r"<td[^>]*>\d{4}-\d\d-\d\d", page), path
+        headings = re.findall(r"<th scope=\"col\"[^>]*>([^<]*)", page)
+        assert {heading for heading in headings if heading[:1].islower()} <= {"p", "p, adjusted"}, path
+        if path in ("/fleet", "/activity"):
+            assert re.search(r'<th scope="col" class="n">(Devices|Events)</th>', page)
+
+
+def test_what_filters_do_not_touch_is_told_beside_it(client: httpx.Client) -> None:
+    """Steps from page to page, and the test of referrers."""
+    steps = "filters do not touch these steps"
+    assert steps not in text(client.get("/activity"))
+    figure = client.get("/activity?from=2022-01-01").text.partition('id="transitions"')[2]
+    assert steps in figure.partition("</figcaption>")[0]
+    assert "Over all sessions: filters do not touch this test" in text(client.get("/sessions?from=2024-03-01"))
+
+
+def test_a_browser_is_told_on_a_page_that_nothing_is_there(client: httpx.Client) -> None:
+    """With the way to what is; who asks the API gets JSON."""
+    browser = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    answer = client.get("/nowhere", headers=browser)
+    assert answer.status_code == 404
+    check_page(answer)
+    assert '<a href="/sessions">Sessions</a>' in answer.text
+    for path, headers in (("/nowhere", {}), ("/v1/nowhere", browser), ("/nowhere", {"Accept": "application/json"})):
+        answer = client.get(path, headers=headers)
+        assert answer.status_code == 404
+        assert answer.json()["code"] == "not_found"
+    assert client.post("/sessions", headers=browser).json()["code"] == "bad_method"
 
 
 def test_quarantined_records_show_why(client: httpx.Client) -> None:

@@ -2,23 +2,33 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sojourn.charts import CHARTS, Chart, picture
 from sojourn.charts.looks import Spec
 from sojourn.charts.narrowing import Where
+from sojourn.web.dashboard import templates
 from sojourn.web.dashboard.asked import Asked, Remembered, Scope
 
 if TYPE_CHECKING:
     from sojourn.charts.drawing import Drawer
 
+_SHARES = ("share", "difference", "lower", "upper")
 _NOTHING = {"found": 0, "p25": None, "median": None, "p75": None, "p90": None}
 _specs = Remembered(48)
 _pictures = Remembered(64)
 
 WAYS = {(False, False)}
 """How pictures were asked for so far: whether dark, whether narrow."""
+
+
+class Column(NamedTuple):
+    """A column of a table: its *heading*, and whether it holds numbers, which stand on its right."""
+
+    heading: str
+    is_number: bool
 
 
 @dataclass(frozen=True)
@@ -34,8 +44,8 @@ class Figure:
     notes: tuple[str, ...]
     address: str
     table: str
-    headings: tuple[str, ...]
-    rows: Sequence[tuple[Any, ...]]
+    columns: tuple[Column, ...]
+    rows: Sequence[tuple[str, ...]]
     is_empty: bool
     sources: tuple[str, str] | None = None
 
@@ -69,8 +79,8 @@ def figure(asked: Asked, name: str) -> Figure:
         notes=tuple(spec["title"]["subtitle"]),
         address=address,
         table=f"{asked.pipeline}/{CHARTS[name].tables[0]}",
-        headings=tuple(heading for _, heading in numbers),
-        rows=[tuple(_told(row.get(column)) for column, _ in numbers) for row in rows],
+        columns=tuple(_column(heading, [row.get(name) for row in rows]) for name, heading in numbers),
+        rows=list(zip(*(_told(name, [row.get(name) for row in rows]) for name, _ in numbers), strict=True)),
         is_empty="nothing" in spec["datasets"],
     )
 
@@ -117,6 +127,16 @@ def _drawer() -> "Drawer":
     return Drawer()
 
 
-def _told(value: Any) -> Any:
-    """A value of the table: the two lines of a label are one."""
-    return value.replace("\n", ": ") if isinstance(value, str) else value
+def _column(heading: str, values: Sequence[Any]) -> Column:
+    return Column(templates.heading(heading), any(isinstance(value, int | float) for value in values))
+
+
+def _told(name: str, values: Sequence[Any]) -> list[str]:
+    """The values of the column *name*, as one reads them: the two lines of a label are one."""
+    if name in ("start", "day"):
+        instants = [datetime.fromisoformat(value) for value in values]
+        has_hours = any(instant.hour for instant in instants)
+        return [templates.day(instant) + (f", {instant:%H:%M}" if has_hours else "") for instant in instants]
+    if name in _SHARES:
+        return [templates.percent(value) for value in values]
+    return [templates.plain(value.replace("\n", ": ") if isinstance(value, str) else value) for value in values]

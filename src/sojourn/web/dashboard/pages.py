@@ -10,11 +10,12 @@ from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 
 from sojourn.errors import SojournError, as_ours
 from sojourn.web.access import COOKIE
 from sojourn.web.dashboard import templates
-from sojourn.web.errors import STATUSES, Refused, refused, status_of
+from sojourn.web.errors import STATUSES, Refused, http_error, refused, status_of
 from sojourn.web.service import Service
 
 POLICY = (
@@ -39,6 +40,7 @@ NAVIGATION = (
 )
 """The views: name, what they are called, and where."""
 
+_API = ("/v1/", "/health", "/telemetry", "/openapi.json")
 _MEDIA = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -95,6 +97,17 @@ def faulty(request: Request, error: Exception) -> Response:
         given = {"title": "Sign in", "said": said, "to": _here(request), "is_elsewhere": is_elsewhere}
         return page(request, "sign_in.html", 401, **given)
     return page(request, "fault.html", status, title="That did not work", code=code, said=said)
+
+
+async def nowhere(request: Request, error: HTTPException) -> Response:
+    """What no route answers: to a browser a page, to the clients of the API what they know."""
+    is_page = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith(_API)
+    if error.status_code != 404 or not is_page:
+        return await http_error(request, error)
+    said = "Nothing is at this address. The views above are what there is."
+    response = page(request, "fault.html", 404, title="Nothing is here", code="not_found", said=said)
+    response.headers.update(HEADERS)
+    return response
 
 
 def redirect(to: str) -> Response:

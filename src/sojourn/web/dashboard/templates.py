@@ -54,6 +54,12 @@ def instant(moment: datetime | str | None) -> str:
     return f"{day(given)}, {given:%H:%M:%S}"
 
 
+def heading(text: str) -> str:
+    """`Landing page` of `landing_page`."""
+    words = text.replace("_", " ")
+    return words[:1].upper() + words[1:]
+
+
 def day(given: date | None) -> str:
     """`1 Mar 2024`."""
     return NOTHING if given is None else f"{given.day} {given:%b %Y}"
@@ -108,7 +114,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    filters = (count, decimal, percent, lasting, instant, day, change, clock, probability, plain, ours)
+    filters = (count, decimal, percent, lasting, instant, day, change, clock, probability, plain, heading, ours)
     environment.filters |= {function.__name__: function for function in filters}
     environment.globals["version"] = __version__
     return environment

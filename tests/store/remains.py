@@ -42,9 +42,7 @@ def _is_in(path: Path, name: str) -> bool:
 def _in_snapshot(path: Path, forms: list[bytes]) -> bool:
     with duckdb.connect(str(path), read_only=True) as connection:
         tables = connection.execute("select schema_name, table_name from duckdb_tables()").fetchall()
-        rows = [
-            row for schema, table in tables for row in connection.execute(f'from "{schema}"."{table}"').fetchall()
-        ]
+        rows = [row for schema, table in tables for row in connection.execute(f'from "{schema}"."{table}"').fetchall()]
     return any(_holds(value, forms) for row in rows for value in row)
 
 

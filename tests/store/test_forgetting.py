@@ -146,8 +146,7 @@ def test_a_number_is_an_actor_by_its_digits(place: Place, tmp_path: Path, fresh:
 
     def record(number: int, user: str, when: str = "02/03/2024 20:00:00") -> str:
         return (
-            f'{{"event_id": {number}, "user": {{"id": {user}}}, "action": "view", "url": "/u", '
-            f'"timestamp": "{when}"}}'
+            f'{{"event_id": {number}, "user": {{"id": {user}}}, "action": "view", "url": "/u", "timestamp": "{when}"}}'
         )
 
     users = ["56456", '"56456"', "564560", "056456", '"056456"', "-56456", "7"]

@@ -174,8 +174,10 @@ def _compute_again(
     staging = store.staging(run.run_id)
     given = list(zip(found.kept.files, files_of(store, found.kept), strict=True))
     paths = [(file, event.path) for file, event in given]
-    if found.streams:  # sessions that the journal tells of may have landed from files, too
-        found.events = scan.in_events([path for _, path in paths], actors, streams=True)
+    if found.streams:  # whole sessions, also those of the journal that came in files, too
+        events = [path for _, path in paths]
+        actors = actors.with_sessions(scan.sessions_in(events, actors))
+        found.events = scan.in_events(events, actors, streams=True)
     done = rewrite(paths, found.events, actors, staging / "events", streams=found.streams)
     names = {one.file.name: _name(run, one) for one in done}
     files = [event for file, event in given if file.name not in names]

@@ -10,6 +10,7 @@ import pytest
 
 from tests.service.dashboard.html import check_page, check_picture, elements, values
 from tests.service.serving import serving
+from tests.service.shops import publish_visits
 from tests.store.places import Place
 
 VIEWS = ("/", "/sessions", "/orders", "/activity", "/fleet", "/experiments", "/live", "/quarantine")
@@ -199,6 +200,16 @@ def test_numbers_are_told_as_people_read_them(client: httpx.Client) -> None:
         assert {heading for heading in headings if heading[:1].islower()} <= {"p", "p, adjusted"}, path
         if path in ("/fleet", "/activity"):
             assert re.search(r'<th scope="col" class="n">(Devices|Events)</th>', page)
+
+
+def test_what_a_good_run_has_to_say_is_no_fault(fresh: Place, tmp_path: Path) -> None:
+    """The second one brought nothing new."""
+    for _ in range(2):
+        publish_visits(fresh, tmp_path)
+    with serving(fresh.open()) as client:
+        page = client.get("/").text
+    assert '<p class="note">nothing that was read is new' in page
+    assert 'class="fault"' not in page
 
 
 def test_what_filters_do_not_touch_is_told_beside_it(client: httpx.Client) -> None:

@@ -1,6 +1,5 @@
 """Tables computed again from the events that are kept, aside: into a folder of their own. Nothing is published."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from sojourn.errors import SojournError, UsageError
 from sojourn.loading import load, ready_pipelines, to_begin
 from sojourn.pipeline import DEFAULT_GOALS, Pipeline, Source, TableSettings
 from sojourn.reading.forgotten import load as load_forgotten
-from sojourn.reading.land import Landing, land
+from sojourn.reading.land import Landed, Landing, land
 from sojourn.store.base import Store
 from sojourn.store.manifest import Kept
 from sojourn.store.streams import journal_of
@@ -35,7 +34,7 @@ def published(store: Store, name: str) -> tuple[Pipeline, Kept]:
 def compute(store: Store, pipeline: Pipeline, kept: Kept, folder: Path, memory: int | None = None) -> Path:
     """The snapshot, in *folder*, of every table of *pipeline* over what a run *kept*, and the journal."""
     folder.mkdir(parents=True, exist_ok=True)
-    files = [*files_of(store, kept), *_received(store, pipeline, folder)]
+    files = [*files_of(store, kept), *landed_files(received(store, pipeline, folder))]
     snapshot = folder / "snapshot.duckdb"
     build(pipeline, files, snapshot, memory, folder / "spill", until_of(kept))
     return snapshot
@@ -72,11 +71,17 @@ def by_rules(name: str, kept: Kept) -> Pipeline:
     return msgspec.structs.replace(pipeline, tables=tables)
 
 
-def _received(store: Store, pipeline: Pipeline, folder: Path) -> Sequence[EventFile]:
+def received(store: Store, pipeline: Pipeline, folder: Path) -> Landed | None:
     """The entries of the journal of live messages, landed in *folder*, where the pipeline reads streams."""
     journal = journal_of(store) if pipeline.events.format == "streams" else None
     if journal is None:
-        return []
+        return None
     landing = Landing("events", pipeline.events, folder, forgotten=load_forgotten(store.forgotten_in, pipeline.name))
-    landed = land([journal], landing, progress=lambda _: None)
+    return land([journal], landing, progress=lambda _: None)
+
+
+def landed_files(landed: Landed | None) -> list[EventFile]:
+    """The files that something landed in, as kept ones."""
+    if landed is None:
+        return []
     return [EventFile(landed.landing.event_file(part.number), "events") for part in landed.parts if part.rows]

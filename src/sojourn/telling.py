@@ -1,10 +1,10 @@
-"""What the command `diff` does: a person's words to runs and rules, and what moved as sentences and short tables."""
+"""What the commands `diff` and `verify` do: a person's words to runs and rules, results to sentences and tables."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from sojourn import differences, show
-from sojourn.errors import UsageError
+from sojourn import differences, show, verifying
+from sojourn.errors import SojournError, UsageError
 from sojourn.pipeline import parse_size
 from sojourn.store.base import Store
 
@@ -25,6 +25,44 @@ def diff(store: Store, given: Sequence[str], settings: Sequence[str], memory: st
         print(show.dumps(found))
         return
     _print(found)
+
+
+def verify(store: Store, pipeline: str | None, cuts: int, seed: int, memory: str | None, *, as_json: bool) -> None:
+    """Prove what is published and print each check; raises `SojournError` ``not_sound`` when something is wrong."""
+    found = verifying.verify(store, pipeline, verifying.Asked(cuts, seed, _size(memory)))
+    if as_json:
+        print(show.dumps(found))
+    else:
+        for one in found["pipelines"]:
+            _print_checks(one)
+    if not found["is_sound"]:
+        wrong = [one["pipeline"] for one in found["pipelines"] if not one["is_sound"]]
+        raise SojournError("not_sound", f"something is wrong with what is published by {', '.join(wrong)}")
+    if not found["pipelines"] and not as_json:
+        print("nothing is published yet: there is nothing to verify")
+
+
+def _print_checks(found: dict[str, Any]) -> None:
+    rows = [
+        {"check": check["name"], "checked": f"{check['checked']:,}", "wrong": f"{len(check['problems']):,}"}
+        for check in found["checks"]
+    ]
+    show.rows(rows, as_json=False, title=f"{found['pipeline']}, run {found['run_id']}", numbers=("checked", "wrong"))
+    for check in found["checks"]:
+        for line in (*check["notes"], *check["problems"]):
+            print(line)
+        for table in check["differences"]:
+            _print_examples(table)
+
+
+def _print_examples(table: dict[str, Any]) -> None:
+    """The first rows that differ: what is published, and what the events give."""
+    for example in table["examples"]:
+        print(f"{table['table']}: published {_row(example['before'])}, the events give {_row(example['after'])}")
+
+
+def _row(row: dict[str, Any] | None) -> str:
+    return "no such row" if row is None else show.dumps(row)
 
 
 def _compared(store: Store, given: Sequence[str], settings: Sequence[str], memory: int | None) -> dict[str, Any]:

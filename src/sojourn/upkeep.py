@@ -157,5 +157,27 @@ def rebuild(pipeline: str, home: str | None, store: str | None, memory: str | No
     mending.rebuild(opened(home, store), pipeline, memory, as_json=as_json)
 
 
-COMMANDS = (diff, rollback, gc, forget, watch, rebuild)
+@click.command()
+@click.option("--pipeline", metavar="NAME", help="Only this pipeline. [default: all that are published]")
+@click.option(
+    "--cuts", default=2, show_default=True, type=click.IntRange(0, 1000), help="Random ways to deal events into runs."
+)
+@click.option("--seed", default=0, show_default=True, help="Of these: another one deals otherwise.")
+@stored
+@click.option("--memory", metavar="SIZE", help="Memory for computing, such as 400MB; beyond it disk is used.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def verify(
+    pipeline: str | None, cuts: int, seed: int, home: str | None, store: str | None, memory: str | None, as_json: bool
+) -> None:  # fmt: skip
+    """Prove that what is published is what the kept events give; ends with 1 when it is not.
+
+    All tables are computed again, whole and as so many runs of random parts would have built them; checksums,
+    manifests and ledgers are checked. Nothing is written to the home or the store.
+    """
+    from sojourn import telling
+
+    telling.verify(opened(home, store), pipeline, cuts, seed, memory, as_json=as_json)
+
+
+COMMANDS = (diff, verify, rollback, gc, forget, watch, rebuild)
 """What `sojourn` gets from here."""

@@ -1,0 +1,120 @@
+"""Whether what a store holds is whole: manifests, event files, snapshots, and the ledgers of all runs."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from sojourn.engines.duckdb import quote
+from sojourn.errors import SojournError
+from sojourn.store import manifest
+from sojourn.store.base import Store
+from sojourn.store.files import checksum
+from sojourn.store.manifest import Kept
+
+_UNSETTLED = ("failed", "killed")
+"""How a run ends that could not say of every record what became of it."""
+
+
+@dataclass
+class Check:
+    """One thing that was looked at: how many of them, and what is wrong, in sentences.
+
+    *differences* has the tables that differ, as `comparing.Comparison` tells of them.
+    """
+
+    name: str
+    checked: int = 0
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    differences: list[dict[str, Any]] = field(default_factory=list)
+
+
+def manifests(store: Store, name: str, run_id: str | None) -> tuple[Check, list[Kept]]:
+    """The manifests beside snapshots, and the snapshots beside manifests."""
+    check = Check("manifests")
+    kept = []
+    folder = store.manifest_path(name, str(run_id)).parent
+    found = [path for path in folder.glob("*") if path.suffix in (".json", ".duckdb")]
+    for path in sorted({path.with_suffix(".json") for path in found}):
+        check.checked += 1
+        try:
+            one = manifest.read(path)
+        except SojournError as error:
+            check.problems.append(error.message.partition(";")[0])
+            continue
+        kept.append(one)
+        if one.run_id != path.stem:
+            check.problems.append(f"the manifest {path} is that of the run {one.run_id}")
+    return check, kept
+
+
+def event_files(store: Store, kept_runs: list[Kept]) -> Check:
+    """Each file of events that some kept run rests on: there, with its rows, and its bytes."""
+    check = Check("event files")
+    for file in dict.fromkeys(file for kept in kept_runs for file in kept.files):
+        check.checked += 1
+        path = store.event_path(file.name)
+        fault = _fault(path, file.checksum)
+        if fault is None and pq.read_metadata(path).num_rows != file.rows:
+            fault = f"holds {pq.read_metadata(path).num_rows} rows, its manifest says {file.rows}"
+        if fault is not None:
+            check.problems.append(f"the event file {path} {fault}")
+    return check
+
+
+def snapshots(store: Store, name: str, kept_runs: list[Kept]) -> Check:
+    """The tables of each kept run, as one file."""
+    check = Check("snapshots")
+    for kept in kept_runs:
+        if kept.checksum:  # one that an earlier version made has none
+            check.checked += 1
+            path = store.snapshot_path(name, str(kept.run_id))
+            if (fault := _fault(path, kept.checksum)) is not None:
+                check.problems.append(f"the snapshot {path} {fault}")
+    return check
+
+
+def _fault(path: Path, expected: str) -> str | None:
+    try:
+        return "is damaged: its checksum is another" if expected and checksum(path) != expected else None
+    except FileNotFoundError:
+        return "is gone"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+
+
+def ledgers(store: Store, name: str) -> Check:
+    """Every row of `runs`: each record that was read has one end, in each file and in total."""
+    check = Check("ledgers")
+    with store.query(f"select * from sojourn.runs where pipeline = {quote(name)} order by run_id") as reader:
+        rows = reader.read_all().to_pylist()
+    for row in rows:
+        check.checked += 1
+        check.problems += _faults_of(row)
+    return check
+
+
+def _faults_of(row: dict[str, Any]) -> Iterator[str]:
+    """What does not add up in a run's row."""
+    report = json.loads(row["report"])
+    whole, files = report["ledger"], report["files"]
+    for what, ledger in [("in total", whole), *((f"of {file['file']}", file) for file in files)]:
+        ends = ledger["accepted"] + ledger["duplicate"] + _sum(ledger["dropped"]) + _sum(ledger["quarantined"])
+        if ends > ledger["read"] or (ends < ledger["read"] and row["status"] not in _UNSETTLED):
+            told = f"{ledger['read']} records read, {ends} accounted for"
+            yield f"the ledger of the run {row['run_id']} does not balance {what}: {told}"
+    for end in ("read", "blank", "accepted", "duplicate", "dropped", "quarantined"):
+        counts = {"its row": row[end], "its report": _sum(whole[end])}
+        if files:
+            counts["its files"] = sum(_sum(file[end]) for file in files)
+        if len(set(counts.values())) > 1:
+            told = ", ".join(f"{count} by {who}" for who, count in counts.items())
+            yield f"the run {row['run_id']} tells of {end} records in two ways: {told}"
+
+
+def _sum(counts: Any) -> int:
+    return int(sum(counts.values()) if isinstance(counts, dict) else counts)

@@ -3,10 +3,14 @@
 import asyncio
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
+from sojourn.store.readings import Reading
 from sojourn.web.dashboard import figures, warming
 from sojourn.web.dashboard.asked import Remembered, asked
 from sojourn.web.dashboard.views import VIEWS
@@ -81,6 +85,30 @@ def test_where_nothing_is_published_nothing_is_drawn(tmp_path: Path, drawn: list
     service = Service(Place(tmp_path / "home").open())
     warming.look(service)
     assert drawn == []
+
+
+def test_nothing_more_is_asked_when_the_service_goes_down(service: Service, drawn: list[object]) -> None:
+    """Its end waits for one query at most."""
+    asked_for: list[str] = []
+    real = service.store.reading
+
+    @contextmanager
+    def reading(pipeline: str | None = None) -> Iterator[Reading]:
+        with real(pipeline) as found:
+            query = found.query
+
+            def noted(sql: str) -> pa.RecordBatchReader:
+                asked_for.append(sql)
+                return query(sql)
+
+            found.query = noted  # type: ignore[method-assign]
+            service.is_going_down = pipeline is not None
+            yield found
+
+    service.store.reading = reading  # type: ignore[method-assign]
+    warming.look(service)
+    assert drawn == []
+    assert not [sql for sql in asked_for if "duration_seconds" in sql]
 
 
 def test_who_asks_for_what_is_being_made_waits_for_it() -> None:

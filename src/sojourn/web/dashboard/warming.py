@@ -2,9 +2,13 @@
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
+import pyarrow as pa
+
 from sojourn.errors import SojournError
+from sojourn.store.readings import Reading
 from sojourn.web.dashboard import figures
 from sojourn.web.dashboard.asked import asked
 from sojourn.web.dashboard.views import VIEWS
@@ -39,9 +43,26 @@ def look(service: Service) -> None:
     """
     for view in VIEWS.values():
         with suppress(Exception), asked(service.store, view.scope, {}) as found:
+            found = replace(found, reading=_UntilTheEnd(found.reading, service))  # noqa: PLW2901
             for figure in view.content(found)["figures"]:
                 for is_dark, is_narrow in sorted(figures.WAYS):
                     if service.is_going_down:
                         return
                     if not figure.is_empty:
                         figures.svg(found, figure.name, is_dark=is_dark, is_narrow=is_narrow)
+
+
+class _UntilTheEnd(Reading):
+    """A reading that asks nothing more once the service goes down: its end waits for one query at most."""
+
+    def __init__(self, reading: Reading, service: Service) -> None:
+        self.row_order = reading.row_order
+        self._reading, self._service = reading, service
+
+    def query(self, sql: str) -> pa.RecordBatchReader:
+        if self._service.is_going_down:
+            raise SojournError("going_down", "the service goes down")
+        return self._reading.query(sql)
+
+    def published(self) -> list[dict[str, Any]]:
+        return self._reading.published()

@@ -114,17 +114,16 @@ def _print_tables(tables: dict[str, Any]) -> None:
 
 
 def _print_spans(found: dict[str, Any], noun: str) -> None:
-    recut = found["recut"]
-    told = [
-        f"{found['same']:,} {noun} have the same bounds, {found['new']:,} are new, {found['gone']:,} are gone",
-        f"{recut['before']:,} were cut in another way: {recut['after']:,} stand there now",
-    ]
+    same, recut = found["same"], found["recut"]
+    counts = [("with the same bounds", same, same), ("cut in another way", recut["before"], recut["after"])]
+    counts += [("gone", found["gone"], None), ("new", None, found["new"])]
     if "renumbered" in found:
-        told.append(
-            f"of those with the same bounds {found['renumbered']:,} have another number only, "
-            f"{found['amended']:,} differ in what they hold"
-        )
-    print(";\n".join(told) + "\n")
+        counts[1:1] = [
+            (f"  of these {how}", found[name], found[name])
+            for how, name in (("with another number only", "renumbered"), ("with other values", "amended"))
+        ]
+    rows = [{noun: what, "before": _text(before), "after": _text(after)} for what, before, after in counts]
+    show.rows(rows, as_json=False, title=f"how {noun} were cut", numbers=("before", "after"))
     moved = {name: count for name, count in found.get("counts", {}).items() if count["change"]}
     if moved:
         rows = [{"count": name, **_texts(count)} for name, count in moved.items()]
@@ -140,7 +139,7 @@ def _print_metrics(metrics: dict[str, Any]) -> None:
             {"metric": name, "of": ", ".join(map(_text, row["key"].values())), "value": value, **_texts(moved)}
             for row in metric["rows"]
             for value, moved in row["values"].items()
-            if moved["change"]
+            if _has_moved(moved)
         ]
         shown += values[:_SHOWN]
         more = f" (of {len(values)} numbers the first {_SHOWN} are shown, --json has all)"
@@ -174,9 +173,22 @@ def _print_late(late: dict[str, Any]) -> None:
     rows = [{"late by": name, "events": f"{late['by_delay'][key]:,}"} for key, name in _DELAYS.items()]
     print()
     show.rows(rows, as_json=False, title="delays", numbers=("events",))
-    delays = late["delays"].items()
-    quantiles = [{"quantile": name.removesuffix("_seconds"), "seconds": value} for name, value in delays]
-    show.rows(quantiles, as_json=False)
+    half, most, nearly, last = map(_duration, late["delays"].values())
+    print(f"half of them came within {half}, 90 % within {most}, 99 % within {nearly}, the last after {last}")
+
+
+def _has_moved(moved: dict[str, Any]) -> bool:
+    """Whether a number is another one now, has come or has gone."""
+    was, is_now = (isinstance(value, int | float) for value in (moved["before"], moved["after"]))
+    return bool(moved["change"]) or was != is_now
+
+
+def _duration(seconds: float) -> str:
+    """So long, in the largest unit that fits."""
+    for unit, size in (("days", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:,.1f} {unit}"
+    return f"{seconds:.1f} s"
 
 
 def _texts(moved: dict[str, Any]) -> dict[str, str]:

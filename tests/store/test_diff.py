@@ -128,8 +128,12 @@ def test_a_person_reads_sentences(place: Place, twice: list[str]) -> None:
     told = place.call("diff", "previous", "current").out
     for part in (
         f"from run {twice[0]} to run {twice[1]}",
-        "2 sessions have the same bounds, 2 are new, 0 are gone",
-        "4 were cut in another way: 3 stand there now",
+        " with the same bounds                   2       2\n",
+        "   of these with another number only     1       1\n",
+        " cut in another way                      4       3\n",
+        " new                                     -       2\n",
+        " median_visits_before_order                        -       1        -\n",
+        "half of them came within 1.3 h",
         "3 of 5 new events (60.00%) were late",
         "they cut 3 of 6 sessions (50.00%) in another way",
     ):

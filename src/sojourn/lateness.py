@@ -66,7 +66,7 @@ def report(connection: Connection, files: Added, pipeline: Pipeline, tables: Seq
 
 
 def _is_of_events(file: KeptFile) -> bool:
-    return Path(file.name).name.startswith("events-")
+    return Path(file.name).name.startswith("events-") and file.rows > 0
 
 
 def _latest(connection: Connection, old: Sequence[Path]) -> int:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import cases_devices, cases_live, cases_runs, cases_stores, machine, report
+from benchmarks import cases_devices, cases_increments, cases_live, cases_runs, cases_stores, machine, report
 from benchmarks.inputs import FOLDER
 from benchmarks.measure import CommandFailedError
 from benchmarks.results import Answer, Case
@@ -32,6 +32,10 @@ CASES: dict[str, Callable[[Setting], Case]] = {
     "rolling": cases_devices.rolling,
     "growth": cases_devices.growth,
     "small": cases_runs.small,
+    "adding": cases_increments.adding_webshop,
+    "adding_devices": cases_increments.adding_devices,
+    "unchanged": cases_increments.unchanged,
+    "verifying": cases_increments.verifying,
     "postgres": cases_stores.postgres,
     "orders": cases_stores.orders,
     "streaming": cases_live.streaming,

@@ -154,6 +154,7 @@ def _publish(
                 reading=pipeline.fingerprint(),
                 rules=pipeline.rules(),
                 inputs=_remembered(run, landed, built, _known(pipeline, kept), options),
+                base=kept.run_id,
             ),
             snapshot=snapshot,
             report=run.record(),
@@ -299,9 +300,7 @@ def _kept(store: Store, pipeline: Pipeline, options: Options) -> Kept:
 
 def _base(pipeline: Pipeline, kept: Kept, store: Store) -> Path | None:
     """The snapshot over what is kept, where tables were made by the rules of now."""
-    if kept.run_id is None or kept.rules != pipeline.rules():
-        return None
-    return store.snapshot_path(pipeline.name, kept.run_id)
+    return store.base(pipeline.name, kept) if kept.rules == pipeline.rules() else None
 
 
 def _kept_files(files: Iterable[KeptFile], store: Store) -> list[EventFile]:

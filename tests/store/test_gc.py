@@ -148,7 +148,7 @@ def test_killed_at_every_step_of_gc(
     killed, answer = 0, ""
     with dying(place, "gc", "--keep", "1") as die:
         for step in count(1, 2 if place.url else 1):
-            place.run("webshop", files[0])  # known by now: another run with the same tables
+            place.run("webshop", files[0], "--mode", "replace")  # another run with the same tables
             answer = die(step)
             store = place.open()
             assert tables() == expected[1]

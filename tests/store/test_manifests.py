@@ -30,6 +30,7 @@ def test_a_manifest_tells_what_the_tables_rest_on(place: Place, files: list[Path
     store = place.open()
     kept = store.kept("webshop")
     assert kept.run_id == reports[1]["run_id"]
+    assert kept.base == reports[0]["run_id"]
     assert kept.tables == reports[1]["tables"]
     assert kept.events == sum(report["ledger"]["accepted"] for report in reports)
     assert {file.name.split("/")[1] for file in kept.files} == {report["run_id"] for report in reports}
@@ -105,6 +106,10 @@ def test_a_snapshot_that_cannot_be_built_upon(place: Place, files: list[Path]) -
     path.write_bytes(content)
     with pytest.raises(SojournError, match="is damaged") as damaged:
         store.base("webshop", kept)
+    refused = place.call("run", "webshop", files[1])
+    assert (refused.status, refused.err.count("\n")) == (1, 1), refused.err
+    assert "[snapshot]" in refused.err
+    assert place.open().kept("webshop") == kept
     path.unlink()
     with pytest.raises(SojournError, match="cannot be read") as gone:
         store.base("webshop", kept)

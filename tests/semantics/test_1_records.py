@@ -203,8 +203,10 @@ def test_1_3_replay_is_idempotent(home: Home) -> None:
     identity = "select pipeline, line from sojourn.quarantine order by pipeline, line"
     assert home.rows(identity) == [{"pipeline": "webshop", "line": 1}, {"pipeline": "webshop", "line": 3}]
     home.run("activity", content)
-    home.run("webshop", content + b"\n")
+    home.run("webshop", content + b"\n")  # a file that grew is no other content
     counts = "select pipeline, count(*) as records from sojourn.quarantine group by all order by all"
+    assert home.rows(counts) == [{"pipeline": "activity", "records": 3}, {"pipeline": "webshop", "records": 2}]
+    home.run("webshop", b"\n" + content)
     assert home.rows(counts) == [{"pipeline": "activity", "records": 3}, {"pipeline": "webshop", "records": 4}]
 
 

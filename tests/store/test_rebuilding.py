@@ -14,9 +14,9 @@ from tests.store.test_replaying import STREAMS, fresh, run_of, standing, written
 NIGHT = [record(3, at="2024-03-01T10:25:00"), record(4, at="2024-03-01T22:00:00", who="d")]
 
 
-def rebuilt(place: Place, own: Path) -> Any:
-    """The report of a rebuild."""
-    done = place.process("rebuild", own, "--json")
+def rebuilt(place: Place, own: Path, *, is_alone: bool = False) -> Any:
+    """The report of a rebuild; *is_alone*: in a process of its own, as it reads several files."""
+    done = (place.process if is_alone else place.call)("rebuild", own, "--json")
     assert done.status == 0, done.err
     assert done.json["rebuilt"] is True
     return done.json
@@ -56,15 +56,15 @@ def test_the_same_rules(place: Place, tmp_path: Path) -> None:
     assert {row["run_id"] for row in place.open().published()} == {report["run_id"]}
 
 
-def test_a_run_with_other_rules_says_so(place: Place, tmp_path: Path) -> None:
+def test_a_run_with_other_rules_says_so(embedded: Place, tmp_path: Path) -> None:
     """It computes everything again, from what is kept and what is new, and tells which rules changed."""
     files = [written(tmp_path, content(*GOOD)), written(tmp_path, content(*NIGHT), "night.jsonl")]
-    place.run(pipeline(tmp_path), files[0])
+    embedded.run(pipeline(tmp_path), files[0])
     own = pipeline(tmp_path, gap="20m")
-    done = place.call("run", own, files[1])
+    done = embedded.call("run", own, files[1])
     assert (done.status, "sessions.gap 30m -> 20m" in done.err, done.err.count("\n")) == (0, True, 1)
-    assert place.tables(tmp_path / "tables", "shop") == fresh(tmp_path, own, *files)
-    assert place.call("run", own, files[1]).err == ""
+    assert embedded.tables(tmp_path / "tables", "shop") == fresh(tmp_path, own, *files)
+    assert embedded.call("run", own, files[1]).err == ""
 
 
 def test_another_contract(place: Place, tmp_path: Path) -> None:
@@ -75,34 +75,34 @@ def test_another_contract(place: Place, tmp_path: Path) -> None:
     with files[1].open("ab") as grown:
         grown.write(content(BROKEN["unknown_value"]))
     own = pipeline(tmp_path, formats=["%d.%m.%Y %H:%M", "iso"])
-    report = rebuilt(place, own)
+    report = rebuilt(place, own, is_alone=True)
     assert (report["ledger"]["read"], report["ledger"]["accepted"]) == (7, 6)
     assert standing(place) == [(3, "unknown_value")]
     assert place.tables(tmp_path / "tables", "shop") == fresh(tmp_path, own, *files)
     assert place.run(own, *files[:1])["files"][0]["skipped"] is True
 
 
-def test_raw_files_that_are_gone(place: Place, tmp_path: Path) -> None:
+def test_raw_files_that_are_gone(embedded: Place, tmp_path: Path) -> None:
     """Whatever cannot be read again is listed, with why; nothing is published."""
     names = ["there", "gone", "other"]
     files = {
         name: written(tmp_path, content(*GOOD, record(n, who=name)), f"{name}.jsonl") for n, name in enumerate(names)
     }
     for file in files.values():
-        place.run(pipeline(tmp_path), file)
-    stream = place.call("run", pipeline(tmp_path), "-", "--json", stdin=content(record(60)))
+        embedded.run(pipeline(tmp_path), file)
+    stream = embedded.call("run", pipeline(tmp_path), "-", "--json", stdin=content(record(60)))
     assert stream.status == 0
-    tables = place.tables(tmp_path / "tables", "shop")
+    tables = embedded.tables(tmp_path / "tables", "shop")
     files["gone"].unlink()
     files["other"].write_bytes(files["other"].read_bytes().replace(b"other", b"OTHER"))
     own = pipeline(tmp_path, formats=["%d.%m.%Y %H:%M", "iso"])
-    done = place.call("rebuild", own)
+    done = embedded.call("rebuild", own)
     assert (done.status, "files_missing" in done.err) == (1, True)
     assert f"{files['gone']} (it cannot be read: No such file or directory)" in done.err
     assert f"{files['other']} (it changed since)" in done.err
     assert f"- (a stream, read by the run {stream.json['run_id']})" in done.err
     assert f"{files['there']} (" not in done.err
-    assert place.tables(tmp_path / "tables", "shop") == tables
+    assert embedded.tables(tmp_path / "tables", "shop") == tables
 
 
 def test_a_file_under_another_name_serves(embedded: Place, tmp_path: Path) -> None:
@@ -115,15 +115,15 @@ def test_a_file_under_another_name_serves(embedded: Place, tmp_path: Path) -> No
     assert rebuilt(embedded, own)["ledger"]["accepted"] == 3
 
 
-def test_after_a_replay(place: Place, tmp_path: Path) -> None:
+def test_after_a_replay(embedded: Place, tmp_path: Path) -> None:
     """What was read again is kept like any other event."""
     events = written(tmp_path, content(*GOOD, *NIGHT, BROKEN["bad_time"]))
-    place.run(pipeline(tmp_path), events)
+    embedded.run(pipeline(tmp_path), events)
     own = pipeline(tmp_path, **MENDS["bad_time"])
-    assert run_of(place, "--pipeline", own)["ledger"]["accepted"] == 1
+    assert run_of(embedded, "--pipeline", own)["ledger"]["accepted"] == 1
     own = pipeline(tmp_path, **MENDS["bad_time"], gap="2m")
-    rebuilt(place, own)
-    assert place.tables(tmp_path / "tables", "shop") == fresh(tmp_path, own, events)
+    rebuilt(embedded, own)
+    assert embedded.tables(tmp_path / "tables", "shop") == fresh(tmp_path, own, events)
 
 
 def test_nothing_was_published(embedded: Place) -> None:

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 
 from sojourn.engines import duckdb as engine
 from sojourn.reading.land import Landed
-from sojourn.store.base import IDENTITY, QUARANTINE, Store
+from sojourn.store.base import Store
+from sojourn.store.schemas import IDENTITY, QUARANTINE
 
 _JSON_COLUMNS = (
     "pipeline, run_id, source, file, line, reason, path, value, "

@@ -16,7 +16,8 @@ from sojourn.ledger import Ledger
 from sojourn.reading.again import Line
 from sojourn.reading.known import KnownInput
 from sojourn.rereading import pieces, why_gone
-from sojourn.store.base import IDENTITY, Store
+from sojourn.store.base import Store
+from sojourn.store.schemas import IDENTITY
 
 _ENTRY = r"^\$\.events\[(\d+)\](?:\.|$)"
 _AT_ONCE = 16 << 20

@@ -15,20 +15,21 @@ import pyarrow.parquet as pq
 
 from sojourn import run as runs
 from sojourn.engines.building import EventFile, build
-from sojourn.errors import SojournError
+from sojourn.errors import SojournError, UsageError
 from sojourn.forgetting import known, scan
 from sojourn.forgetting.known import Actors
 from sojourn.forgetting.messages import sessions_of
 from sojourn.forgetting.rewriting import Rewritten, corrected, rewrite
 from sojourn.loading import load as load_pipeline
 from sojourn.loading import ready_pipelines
-from sojourn.pipeline import Pipeline, Source
+from sojourn.pipeline import Pipeline, Source, did_you_mean
 from sojourn.reading.forgotten import kinds_of, load
 from sojourn.reading.land import Landing, land
 from sojourn.recomputing import by_rules, files_of, until_of
-from sojourn.store.base import IDENTITY, QUARANTINE, Publication, Store
+from sojourn.store.base import Publication, Store
 from sojourn.store.manifest import Kept
 from sojourn.store.removing import remove_sessions, vacuum
+from sojourn.store.schemas import IDENTITY, QUARANTINE
 from sojourn.store.streams import journal_of
 
 _REWORDED = "removed: it named somebody who is forgotten"
@@ -86,10 +87,12 @@ def forget(
 ) -> dict[str, Any]:
     """Forget the actors *given*, in one *pipeline* or everywhere; what was found and rewritten, as plain values.
 
-    Raises `SojournError` ``not_forgotten`` where the proof finds something after all: do it again.
+    Raises `SojournError` ``not_forgotten`` where the proof finds something after all: do it again; `UsageError`
+    ``unknown_pipeline``.
     """
     actors = known.actors(given)
     with store.writing():
+        _check_name(store, pipeline)
         if not is_dry:
             known.add(store.home, given, pipeline)
         found = _find(store, actors, pipeline)
@@ -113,6 +116,17 @@ def forget(
         remove_sessions(store.home, store.address, found.sessions)
     _prove(store, actors, found, pipeline)
     return report
+
+
+def _check_name(store: Store, pipeline: str | None) -> None:
+    """A name that is misspelt must not pass for one that holds nobody."""
+    with store.query("select distinct pipeline from sojourn.runs") as reader:
+        names = {row["pipeline"] for row in reader.read_all().to_pylist()} | {*ready_pipelines()}
+    if pipeline is not None and pipeline not in names:
+        hint = did_you_mean(pipeline, sorted(names))
+        raise UsageError(
+            "unknown_pipeline", f"no run was made of {pipeline!r}{hint} there are {', '.join(sorted(names))}"
+        )
 
 
 def _find(store: Store, actors: Actors, pipeline: str | None, journal: bool = True) -> Everything:

@@ -10,7 +10,8 @@ from sojourn.forgetting.known import Actors
 from sojourn.pipeline import Source
 from sojourn.reading.forgotten import ACTORS, KINDS, is_named, kinds_of
 from sojourn.reading.tokens import of_reject
-from sojourn.store.base import IDENTITY, Store
+from sojourn.store.base import Store
+from sojourn.store.schemas import IDENTITY
 
 _OF_STREAMS = ("session_id", "name")
 _NO_VALUES = ("seq", "position", "type", "occurred_at", "fingerprint")  # of an entry as it landed

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import msgspec
 
 from sojourn.errors import SojournError
-from sojourn.store.base import FORMAT, check_format
 from sojourn.store.manifest import Entry
+from sojourn.store.schemas import FORMAT, check_format
 
 
 class Catalog(msgspec.Struct):

@@ -14,12 +14,13 @@ from sojourn.engines import duckdb as engine
 from sojourn.errors import SojournError
 from sojourn.store import catalog as catalogs
 from sojourn.store import own_tables
-from sojourn.store.base import FORMAT, Publication, Store
+from sojourn.store.base import Publication, Store
 from sojourn.store.catalog import Catalog
 from sojourn.store.current import Current
 from sojourn.store.files import remove_all_but, write_whole
 from sojourn.store.manifest import Entry, published
 from sojourn.store.readings import Limits, Reading
+from sojourn.store.schemas import FORMAT
 from sojourn.store.upgrading import upgrade_home
 
 

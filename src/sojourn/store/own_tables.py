@@ -13,9 +13,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sojourn.engines import duckdb as engine
-from sojourn.store.base import IDENTITY, QUARANTINE, RUNS, run_row
 from sojourn.store.catalog import Catalog
 from sojourn.store.files import make_folder, sync, write_whole
+from sojourn.store.schemas import IDENTITY, QUARANTINE, RUNS, run_row
 
 _MERGED = "merged-"
 """How the name of a file begins that holds the rows of several runs."""

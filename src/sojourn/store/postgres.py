@@ -15,10 +15,11 @@ from sojourn.engines.duckdb import identifier
 from sojourn.errors import SojournError, UsageError
 from sojourn.store import relations
 from sojourn.store.adbc import DatabaseError, Session, Sessions, connect
-from sojourn.store.base import FORMAT, Publication, Store, check_format
+from sojourn.store.base import Publication, Store
 from sojourn.store.files import tell, write_whole
 from sojourn.store.manifest import Entry, published
 from sojourn.store.readings import Limits, Reading
+from sojourn.store.schemas import FORMAT, check_format
 from sojourn.store.upgrading import upgrade_database
 
 _LOCK = 7_030_541_201

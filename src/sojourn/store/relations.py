@@ -17,9 +17,10 @@ from sojourn.engines import duckdb as engine
 from sojourn.engines.duckdb import identifier
 from sojourn.errors import SojournError, UsageError
 from sojourn.store.adbc import DatabaseError, Session
-from sojourn.store.base import FORMAT, IDENTITY, QUARANTINE, RUNS, Publication, run_row
+from sojourn.store.base import Publication
 from sojourn.store.files import tell
 from sojourn.store.manifest import Entry
+from sojourn.store.schemas import FORMAT, IDENTITY, QUARANTINE, RUNS, run_row
 
 _COLUMNS = ", ".join(QUARANTINE.names)
 _ADDED = f"insert into sojourn.quarantine ({_COLUMNS}) select {_COLUMNS} from {{part}} on conflict do nothing"

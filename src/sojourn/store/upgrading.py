@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 from sojourn.errors import SojournError
 from sojourn.store import catalog as catalogs
 from sojourn.store import manifest
-from sojourn.store.base import FORMAT
 from sojourn.store.catalog import Catalog, OldEntry
 from sojourn.store.files import checksum, make_folder, write_whole
 from sojourn.store.manifest import Entry, Kept, KeptFile
+from sojourn.store.schemas import FORMAT
 
 if TYPE_CHECKING:
     from sojourn.store.adbc import Session

@@ -8,7 +8,8 @@ from pydantic import BaseModel, Field
 
 from sojourn.engines.duckdb import quote
 from sojourn.errors import SojournError
-from sojourn.store.base import RUNS, Store
+from sojourn.store.base import Store
+from sojourn.store.schemas import RUNS
 from sojourn.web.answers import Cursor, Limit, Text, as_json, from_cursor, to_cursor
 from sojourn.web.errors import refused, responses
 from sojourn.web.service import TheStore

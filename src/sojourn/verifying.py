@@ -71,8 +71,12 @@ def _current(store: Store, name: str) -> str | None:
 
 def _tables(store: Store, name: str, asked: Asked) -> list[Check]:
     """The tables, computed whole and in random cuts, against what is published."""
-    pipeline, kept = recomputing.published(store, name)
     checks = [Check("tables")]
+    try:
+        pipeline, kept = recomputing.published(store, name)
+    except UsageError as error:  # an earlier version published it
+        checks[0].notes.append(error.message)
+        return checks
     with tempfile.TemporaryDirectory(prefix="sojourn-") as named:
         folder = Path(named)
         landed = recomputing.received(store, pipeline, folder)
@@ -82,10 +86,11 @@ def _tables(store: Store, name: str, asked: Asked) -> list[Check]:
         files = [*recomputing.files_of(store, kept), *recomputing.landed_files(landed)]
         again = _Again(pipeline, files, recomputing.until_of(kept), folder, asked)
         built = build(pipeline, files, again.whole, asked.memory, folder / "spill", again.until)
-        if not landed and built.events != kept.events:
-            checks[0].problems.append(
-                f"the manifest tells of {kept.events} events, the event files hold {built.events}"
-            )
+        noted = {"events": kept.events, **kept.tables}
+        given = {"events": built.events if landed is None else kept.events, **built.tables}
+        listed = {row["table"]: row["rows"] for row in store.published() if row["pipeline"] == name}
+        checks[0].problems += _miscounted("the manifest", noted if kept.files else {}, given)
+        checks[0].problems += _miscounted("the list of tables", listed, given)
         if kept.checksum:
             with again.beside(store.snapshot_path(name, str(kept.run_id))) as connection:
                 _compare_all(connection, pipeline, checks[0], _beside)
@@ -93,6 +98,15 @@ def _tables(store: Store, name: str, asked: Asked) -> list[Check]:
             checks.append(_database(again, store))
         checks.append(_cuts(again))
     return checks
+
+
+def _miscounted(what: str, told: dict[str, int], given: dict[str, int]) -> list[str]:
+    """Where *what* tells of another number of rows than the event files give."""
+    return [
+        f"{what} tells of {rows} rows of {name}, the event files give {given.get(name, 0)}"
+        for name, rows in told.items()
+        if rows != given.get(name, 0)
+    ]
 
 
 def _came_since(store: Store, kept: Kept, landed: Landed | None) -> str | None:

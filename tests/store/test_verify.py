@@ -217,8 +217,19 @@ def test_events_that_do_not_count_are_found(at_home: Place) -> None:
             file["rows"] -= file["name"] == kept.files[0].name
         manifest.write_text(json.dumps(written))
     problems = wrong(at_home, "--cuts", 0)
-    assert f"the manifest tells of {kept.events} events, the event files hold {kept.events - 1}" in problems
+    assert f"the manifest tells of {kept.events} rows of events, the event files give {kept.events - 1}" in problems
     assert any(problem.startswith("the table webshop.sessions is not") for problem in problems)
+
+
+def test_a_manifest_that_miscounts_is_found(at_home: Place) -> None:
+    """The tables are right, what is said of them is not."""
+    manifest = snapshot(at_home).with_suffix(".json")
+    written = json.loads(manifest.read_bytes())
+    rows = written["tables"]["sessions"]
+    written["tables"]["sessions"] += 1
+    manifest.write_text(json.dumps(written))
+    told = f"the manifest tells of {rows + 1} rows of sessions, the event files give {rows}"
+    assert wrong(at_home, "--cuts", 0) == [told]
 
 
 def test_a_ledger_that_does_not_balance_is_found(published: Place) -> None:
@@ -302,6 +313,8 @@ def test_cuts_deal_every_row_once(at_home: Place, tmp_path: Path) -> None:
 def test_live_messages_that_came_since_are_told(place: Place, tmp_path: Path) -> None:
     """The journal of messages is verified with the files beside it, as long as it is what the run has read."""
     receive(place, opened("a"), opened("b"))
+    place.run("live")  # in a database: of no home
+    assert place.call("verify").status == 0
     place.run("live", write(tmp_path / "c.jsonl", opened("c"), opened("a")))
     [found] = place.call("verify", "--json").json["pipelines"]
     checks = {check["name"]: check for check in found["checks"]}

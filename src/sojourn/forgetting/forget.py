@@ -123,10 +123,9 @@ def _check_name(store: Store, pipeline: str | None) -> None:
     with store.query("select distinct pipeline from sojourn.runs") as reader:
         names = {row["pipeline"] for row in reader.read_all().to_pylist()} | {*ready_pipelines()}
     if pipeline is not None and pipeline not in names:
+        there = ", ".join(sorted(names))
         hint = did_you_mean(pipeline, sorted(names))
-        raise UsageError(
-            "unknown_pipeline", f"no run was made of {pipeline!r}{hint} there are {', '.join(sorted(names))}"
-        )
+        raise UsageError("unknown_pipeline", f"no run was made of {pipeline!r}{hint} there are {there}")
 
 
 def _find(store: Store, actors: Actors, pipeline: str | None, journal: bool = True) -> Everything:

@@ -284,3 +284,20 @@ def test_a_hundred_files_are_known_within_a_second(home: Home) -> None:
     assert time.process_time() - began < 1
     assert skipped(report) == [True] * 100
     assert report["ledger"]["read"] == 200
+
+
+def test_a_list_of_servers_grows(home: Home) -> None:
+    """Its unfinished last row is withdrawn, too: the time that it told was cut off."""
+    events = home.path("events.csv", lines("2022-03-01 08:00:00,1,7,1,t", "2022-03-01 16:00:00,3,7,2,f"))
+    servers = home.path("servers.csv", lines("2,2022-01-01 00:00:00,") + b"1,2022-01-01 00:00:00,2022-03-01 12:00:00")
+    given = [f"events={events}", f"servers={servers}"]
+    online = "select online_seconds / 3600 from devices.device_uptime where device_id = 1"
+    run(home, *given, pipeline="devices")
+    assert home.values(online) == [4]
+    with servers.open("ab") as more:
+        more.write(b".5x\n1,,2022-03-01 14:00:00\n")
+    report = run(home, *given, pipeline="devices")
+    assert [entry["notes"] for entry in report["files"]] == [{}, {"withdrawn": 1}]
+    assert skipped(report) == [True, False]
+    assert report["ledger"]["quarantined"] == {"bad_time": 1}
+    assert home.values(online) == [6]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from sojourn.reading.forgotten import FILE, Forgotten, Hashes, forms, load
+from sojourn.reading.forgotten import FILE, Hashes, forms, hashes_of, read
 from sojourn.store.files import sync
 
 
@@ -38,12 +38,12 @@ def actors(given: Iterable[str]) -> Actors:
 
 def add(home: Path, given: Collection[str], pipeline: str | None) -> None:
     """Have *home* know, durably, that the actors are forgotten: in one *pipeline*, or in all."""
-    known = load(home, pipeline or "")
-    key = known.key or secrets.token_bytes(32)
-    fresh = {hashed for actor in given for hashed in Forgotten(pipeline or "", key).hashes_of(actor)}
-    if fresh <= known.hashes:
+    known, scope = read(home) or Hashes(secrets.token_hex(32), {}), pipeline or ""
+    before = set(known.hashes.get(scope, ()))
+    fresh = {hashed for actor in given for hashed in hashes_of(bytes.fromhex(known.key), actor, scope)}
+    if fresh <= before:
         return
-    content = msgspec.json.encode(Hashes(key.hex(), sorted(known.hashes | fresh)))
+    content = msgspec.json.encode(Hashes(known.key, {**known.hashes, scope: sorted(before | fresh)}))
     target = home / FILE
     staged = target.with_suffix(".new")
     descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)  # the key is nobody else's

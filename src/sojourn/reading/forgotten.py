@@ -6,9 +6,9 @@ integers, and two where they are text. Whoever has the hashes without the key ca
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -44,50 +44,64 @@ class Names(Protocol):
 
 
 class Hashes(msgspec.Struct):
-    """The file of the home: a *key*, and with it the *hashes* of actors, both as hex."""
+    """The file of the home: a *key*, and with it the *hashes* of actors by pipeline (empty: all), both as hex."""
 
     key: str
-    hashes: list[str]
+    hashes: dict[str, list[str]]
 
 
 @dataclass(frozen=True)
 class Forgotten:
-    """Actors who are kept out of the runs of one *pipeline*: those forgotten there, and those forgotten everywhere."""
+    """Actors who are kept out of the runs of one pipeline: those forgotten there, and those forgotten everywhere.
 
-    pipeline: str = ""
+    *hashes* by pipeline, as in the file: only the one's own, and those of all.
+    """
+
     key: bytes = b""
-    hashes: frozenset[str] = frozenset()
+    hashes: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.hashes)
 
     def names(self, kind: str, form: str) -> bool:
         """Whether the actor is forgotten."""
-        return any(self._hashed(scope, kind, form) in self.hashes for scope in {"", self.pipeline})
-
-    def hashes_of(self, actor: str) -> set[str]:
-        """The hashes by which *actor* is known from now on, here or (without a pipeline) everywhere."""
-        return {self._hashed(self.pipeline, kind, form) for kind, form in forms(actor)}
-
-    def _hashed(self, scope: str, kind: str, form: str) -> str:
-        whole = f"{scope}\0{kind}\0{form}".encode("utf-8", "surrogatepass")
-        return hashlib.blake2b(whole, key=self.key, digest_size=32).hexdigest()
+        return any(_hashed(self.key, scope, kind, form) in known for scope, known in self.hashes.items())
 
 
 NOBODY = Forgotten()
 
 
-def load(home: Path, pipeline: str = "") -> Forgotten:
+def hashes_of(key: bytes, actor: str, pipeline: str) -> set[str]:
+    """The hashes by which *actor* is known, in one *pipeline* or (an empty name) in all."""
+    return {_hashed(key, pipeline, kind, form) for kind, form in forms(actor)}
+
+
+def _hashed(key: bytes, scope: str, kind: str, form: str) -> str:
+    whole = f"{scope}\0{kind}\0{form}".encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(whole, key=key, digest_size=32).hexdigest()
+
+
+def load(home: Path, pipeline: str) -> Forgotten:
     """Who is forgotten in *home*, for the runs of *pipeline*. Raises `SojournError` where that is lost."""
+    found = read(home)
+    if found is None:
+        return NOBODY
+    scopes = {"", pipeline} & found.hashes.keys()
+    return Forgotten(bytes.fromhex(found.key), {scope: frozenset(found.hashes[scope]) for scope in scopes})
+
+
+def read(home: Path) -> Hashes | None:
+    """The file of *home*, if it has one. Raises `SojournError` where that is damaged."""
     path = home / FILE
     try:
         found = msgspec.json.decode(path.read_bytes(), type=Hashes)
-        return Forgotten(pipeline, bytes.fromhex(found.key), frozenset(found.hashes))
+        bytes.fromhex(found.key)
     except FileNotFoundError:
-        return Forgotten(pipeline)
+        return None
     except (OSError, ValueError) as error:
         said = "who was forgotten would come back without it: bring it back from a backup"
         raise SojournError("forgotten", f"the file {path} cannot be read ({error}); {said}") from error
+    return found
 
 
 def forms(actor: str) -> Iterator[tuple[str, str]]:
@@ -182,7 +196,7 @@ _SESSION = msgspec.json.Decoder(_Line)
 def _are_named(column: pa.ChunkedArray, kind: str, names: Names) -> pa.ChunkedArray:
     """Which values of a *column* are actors that *names* knows; each distinct one is hashed once."""
     distinct = pc.unique(column)
-    known = [value.is_valid and names.names(kind, _form(value.as_py())) for value in distinct]
+    known = [value is not None and names.names(kind, _form(value)) for value in distinct.to_pylist()]
     return pc.is_in(column, value_set=distinct.filter(pa.array(known, pa.bool_())), skip_nulls=True)
 
 

@@ -86,11 +86,8 @@ def _tables(store: Store, name: str, asked: Asked) -> list[Check]:
         files = [*recomputing.files_of(store, kept), *recomputing.landed_files(landed)]
         again = _Again(pipeline, files, recomputing.until_of(kept), folder, asked)
         built = build(pipeline, files, again.whole, asked.memory, folder / "spill", again.until)
-        noted = {"events": kept.events, **kept.tables}
-        given = {"events": built.events if landed is None else kept.events, **built.tables}
-        listed = {row["table"]: row["rows"] for row in store.published() if row["pipeline"] == name}
-        checks[0].problems += _miscounted("the manifest", noted if kept.files else {}, given)
-        checks[0].problems += _miscounted("the list of tables", listed, given)
+        events = built.events if landed is None else kept.events
+        checks[0].problems += _counts(store, name, kept, {"events": events, **built.tables})
         if kept.checksum:
             with again.beside(store.snapshot_path(name, str(kept.run_id))) as connection:
                 _compare_all(connection, pipeline, checks[0], _beside)
@@ -100,12 +97,15 @@ def _tables(store: Store, name: str, asked: Asked) -> list[Check]:
     return checks
 
 
-def _miscounted(what: str, told: dict[str, int], given: dict[str, int]) -> list[str]:
-    """Where *what* tells of another number of rows than the event files give."""
+def _counts(store: Store, name: str, kept: Kept, given: dict[str, int]) -> list[str]:
+    """Where a store tells of other numbers of rows than the kept events give."""
+    told = {"the manifest": {"events": kept.events, **kept.tables} if kept.files else {}}
+    told["the list of tables"] = {row["table"]: row["rows"] for row in store.published() if row["pipeline"] == name}
     return [
-        f"{what} tells of {rows} rows of {name}, the event files give {given.get(name, 0)}"
-        for name, rows in told.items()
-        if rows != given.get(name, 0)
+        f"{what} tells of {rows} rows of {table}, the event files give {given.get(table, 0)}"
+        for what, counts in told.items()
+        for table, rows in counts.items()
+        if rows != given.get(table, 0)
     ]
 
 

@@ -3,11 +3,12 @@
 from sojourn.engines.duckdb import Connection
 from sojourn.engines.plans import Plan
 from sojourn.engines.relations import as_published, number
-from sojourn.engines.replacing import given, of_touched, remove
+from sojourn.engines.replacing import given, of_touched, remove, same
 from sojourn.engines.snapshots import create
 from sojourn.pipeline import Pipeline
 
 _PAIR = ("user_id", "device_id")
+_DAY = 86_400_000_000
 _FLEETS = ("fleet_daily", "fleet_rolling_28d")
 
 
@@ -33,29 +34,45 @@ def renew_presence(connection: Connection, planned: Plan, pipeline: Pipeline) ->
 
 
 def _scope(connection: Connection, servers: str) -> None:
-    """`touched_devices` (with other events, or on servers of which something else is known now) and their events."""
+    """`touched_devices` (with other events, or on servers of which something else is known now), and `touched_after`:
+    their events from the instant `since` on, at which an interval begins that nothing has touched: what was before it
+    stays. It is null where nothing stays.
+    """
     connection.execute(f"create temp table servers_now as {servers}")
     changed = (
         "select id as server_id from servers_now as now full join state._servers as was using (id) "
         "where now.destroyed_at is distinct from was.destroyed_at"
     )
     connection.execute(
-        "create temp table touched_devices as select distinct device_id from delta "
-        f"union select device_id from presence semi join ({changed}) using (server_id)"
+        "create temp table first_touched as select device_id, make_timestamp(min(occurred_at)) as first_at "
+        "from (select device_id, occurred_at from delta union all select device_id, epoch_us(started_at) from presence "
+        f"semi join ({changed}) using (server_id)) group by device_id"
     )
-    connection.execute(f"create temp table touched_after as {of_touched('after', 'touched_devices', 'device_id')}")
+    connection.execute(
+        "create temp table touched_devices as select touched.device_id, max(presence.started_at) as since "
+        f"from first_touched as touched left join presence on {same('presence', 'device_id')} "
+        "and presence.started_at < touched.first_at group by touched.device_id"
+    )
+    connection.execute(
+        f"create temp table touched_after as select after.* from after join touched_devices as touched "
+        f"on {same('after', 'device_id')} where since is null or occurred_at >= epoch_us(since)"
+    )
     create(connection, "_servers", "from servers_now")
 
 
 def _renew_intervals(connection: Connection, planned: Plan, *, is_later: bool) -> None:
-    """The table `presence`. Made besides: `fresh` (the intervals of touched devices), and `extended`: those of others
-    that last until the end of observation, which is later now.
+    """The table `presence`. Made besides: `extended`, the intervals of untouched devices that last until the end of
+    observation, which is later now.
     """
     fresh = given(planned.steps["presence"], events="from touched_after")
     connection.execute(f"create temp table fresh as {as_published(connection, 'presence', fresh)}")
-    remove(connection, "presence", "touched_devices", "device_id")
+    connection.execute(
+        f"delete from presence using touched_devices as touched where {same('presence', 'device_id')} "
+        "and (since is null or started_at >= since)"
+    )
     is_open = f"ended_by = 'observation_end' and {is_later}"
-    extended = given(planned.touched["extended"], presence=f"from presence where {is_open}")
+    rows = f"select * from presence where {is_open}"
+    extended = given(planned.touched["extended"], presence=rows)
     connection.execute(f"create temp table extended as {as_published(connection, 'presence', extended)}")
     connection.execute(f"delete from presence where {is_open}")
     connection.execute("insert into presence from fresh union all from extended")
@@ -63,29 +80,44 @@ def _renew_intervals(connection: Connection, planned: Plan, *, is_later: bool) -
 
 def _renew_times(connection: Connection, planned: Plan) -> None:
     """Since when devices have been observed, and how long they were online."""
-    observed = given(planned.steps["_observed"], events="from touched_after", landed_events="from touched_after")
-    remove(connection, "_observed", "touched_devices", "device_id")
-    connection.execute(f"insert into _observed {observed}")
-    longer = "(select distinct device_id from extended)"
-    theirs = f"from fresh union all {of_touched('presence', longer, 'device_id')}"
-    remove(connection, "_online", "touched_devices", "device_id")
-    remove(connection, "_online", longer, "device_id")
+    anew = "(from touched_devices where since is null)"
+    events = of_touched("touched_after", anew, "device_id")
+    remove(connection, "_observed", anew, "device_id")
+    connection.execute(
+        f"insert into _observed {given(planned.steps['_observed'], events=events, landed_events=events)}"
+    )
+    others = "(select device_id from touched_devices union select device_id from extended)"
+    theirs = of_touched("presence", others, "device_id")
+    remove(connection, "_online", others, "device_id")
     connection.execute(f"insert into _online {given(planned.steps['_online'], presence=theirs)}")
 
 
 def _renew_days(connection: Connection, planned: Plan) -> None:
-    """The spans of days. Made besides: `days_before` and `days_now`, of those that may have changed."""
-    longer = "(select distinct user_id, device_id from extended)"
-    connection.execute(f"create temp table days_extended as {of_touched('_days', longer, *_PAIR)}")
+    """The spans of days. Made besides: `days_before` and `days_now`, of those that may have changed.
+
+    Of a touched device, days long before its `since` stay: whatever the time zone, the days from `first_day` on are
+    counted anew, from all intervals that reach into them.
+    """
     connection.execute(
-        f"create temp table days_before as {of_touched('_days', 'touched_devices', 'device_id')} "
-        "union all from days_extended"
+        "create temp table anew as select device_id, since, "
+        f"coalesce(epoch_us(since) // {_DAY} - 2, -(1::bigint << 40)) as first_day from touched_devices"
     )
-    now = given(planned.steps["_days"], presence="from fresh")
-    moved = given(planned.touched["moved_on"], _days="from days_extended", presence="from extended")
-    connection.execute(f"create temp table days_now as from ({now}) union all from ({moved})")
-    remove(connection, "_days", "touched_devices", "device_id")
-    remove(connection, "_days", longer, *_PAIR)
+    connection.execute(
+        "create temp table reaching as from extended union all select presence.* from presence join anew "
+        "as touched on presence.device_id is not distinct from touched.device_id "
+        "where since is null or ended_at >= since - interval 4 days"
+    )
+    longer = "(select distinct user_id, device_id from extended)"
+    of_others = f"select _days.*, null::bigint as first_day {of_touched('_days', longer, *_PAIR)}"
+    of_anew = f"select _days.*, first_day from _days join anew as touched on {same('_days', 'device_id')}"
+    connection.execute(f"create temp table days_before as {of_others} union all {of_anew} where last >= first_day - 4")
+    earlier = (
+        "select user_id, device_id, first, least(last, coalesce(first_day - 1, last)) as last from days_before "
+        "where first_day is null or first < first_day"
+    )
+    moved = given(planned.touched["moved_on"], _days=earlier, presence="from reaching")
+    connection.execute(f"create temp table days_now as {moved}")
+    remove(connection, "_days", "days_before", *_PAIR, "first")
     connection.execute("insert into _days from days_now")
 
 

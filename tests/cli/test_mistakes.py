@@ -276,13 +276,15 @@ def test_a_database_that_cannot_be_reached(home: Home) -> None:
 
 
 def test_a_pipeline_that_reads_in_another_way_than_before(home: Home) -> None:
-    """Kept events cannot be read again: start over, or take another name."""
+    """Kept events cannot be read again: it takes the raw files, by a rebuild where they are there, or to start over."""
     path = home.path("x.jsonl", GOOD)
     own = home.path("own.toml", OWN)
     assert home.call("run", own, path).status == 0
     home.path("own.toml", OWN.replace('"event.customer-id"', '"event.customer"'))
-    told(home.call("run", own, path), 2, "own", "--mode replace")
-    assert home.call("run", own, path, "--mode", "replace").status == 0
+    told(home.call("run", own, path), 2, 'events.fields.actor.path "event.customer-id', "sojourn rebuild own.toml")
+    path.rename(path.with_suffix(".away"))
+    told(home.call("run", own, home.path("y.jsonl", GOOD)), 2, "own", str(path), "--mode replace")
+    assert home.call("run", own, home.path("y.jsonl", GOOD), "--mode", "replace").status == 0
 
 
 @pytest.mark.parametrize("how", ["shrinks", "disappears", "is replaced"])

@@ -13,6 +13,7 @@ from sojourn.pipeline import STREAM_FIELDS, Field, Source
 from sojourn.reading import land
 from sojourn.reading.forgotten import Forgotten, form_of, hashes_of
 from sojourn.reading.inputs import resolve
+from tests.laws.landing import one_process
 
 KEY = bytes(range(32))
 FIELDS = {
@@ -31,9 +32,7 @@ def landed(
     path: Path, source: Source, forgotten: Forgotten, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Ledger, list[dict[str, Any]], list[dict[str, Any]]]:
     """The ledger, the events and the rejects of a file, read in this process."""
-    monkeypatch.setattr(
-        land, "_in_processes", lambda todo, landing, _: (land._begin(landing), map(land.read_task, todo))[1]
-    )
+    monkeypatch.setattr(land, "_in_processes", one_process)
     landing = land.Landing("events", source, path.parent / "landed", None, forgotten)
     given = land.land(resolve([str(path)], source.format, "events"), landing, progress=lambda _: None)
     events = [row for part in given.parts if part.rows for row in rows(landing.event_file(part.number))]
@@ -102,7 +101,7 @@ def test_whole_sessions_of_streams(block: int, tmp_path: Path, monkeypatch: pyte
     """A value in one message, in a field that does not even land, takes back what landed of the others."""
     monkeypatch.setattr(land, "BLOCK", block)
     path = tmp_path / "a.jsonl"
-    messages = [
+    messages: list[tuple[str, int, list[dict[str, Any]]]] = [
         ("a", 1, [{"x": 1}, {"x": 2}]),
         ("b", 1, [{"x": "\u0061nn"}]),
         ("b", 2, [{"x": 3}]),

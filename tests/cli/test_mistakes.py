@@ -281,7 +281,12 @@ def test_a_pipeline_that_reads_in_another_way_than_before(home: Home) -> None:
     own = home.path("own.toml", OWN)
     assert home.call("run", own, path).status == 0
     home.path("own.toml", OWN.replace('"event.customer-id"', '"event.customer"'))
-    told(home.call("run", own, path), 2, "fields.actor.path event.customer-id -> event.customer", "sojourn rebuild own.toml")
+    told(
+        home.call("run", own, path),
+        2,
+        "fields.actor.path event.customer-id -> event.customer",
+        "sojourn rebuild own.toml",
+    )
     path.rename(path.with_suffix(".away"))
     told(home.call("run", own, home.path("y.jsonl", GOOD)), 2, "own", str(path), "--mode replace")
     assert home.call("run", own, home.path("y.jsonl", GOOD), "--mode", "replace").status == 0

@@ -33,7 +33,7 @@ from sojourn.pipeline import (
 _TIMES = {"events": ("occurred_at",), "servers": ("created_at", "destroyed_at")}
 _LABELS = ("experiments",)
 _REQUIRED = {"events": ("occurred_at", "event_id", "session_key"), "servers": ("id",)}
-_RESERVED = {"sojourn", "main", "temp", "system", "public", "information_schema", "pg_catalog", "memory"}
+_RESERVED = {"sojourn", "main", "temp", "system", "public", "information_schema", "pg_catalog", "memory", "state"}
 
 
 @dataclass(frozen=True)

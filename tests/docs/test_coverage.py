@@ -121,7 +121,8 @@ def literals(hint: object) -> Iterator[str]:
 
 def test_every_table_and_column_is_explained(published):
     """Each table has a section that says what a row is, with every column and no other."""
-    sql = "select table_catalog, table_schema, table_name, column_name from information_schema.columns"
+    sql = "select table_catalog, table_schema, table_name, column_name from information_schema.columns "
+    sql += "where table_schema <> 'state'"  # the engine's own
     done = sojourn("sql", sql, "--home", published, "--json")
     columns: dict[str, set[str]] = {name: set() for name in pipeline.TABLES}
     for row in done.json:

@@ -263,8 +263,8 @@ def _prove(store: Store, actors: Actors, found: Everything, pipeline: str | None
     """Look at everything again, once nothing is left of what went. Raises ``not_forgotten``."""
     with store.writing():
         store.vacuum()
-        if found.sessions:
-            vacuum(store.home)
+        if store.address is None:  # also where an earlier one was killed before it came to that
+            vacuum(store.home, packs=bool(found.sessions))
         left = _find(store, actors, pipeline)
     if left.is_anything:
         raise SojournError(

@@ -31,15 +31,19 @@ def remove_sessions(home: Path, url: str | None, session_ids: Collection[str]) -
     return removed
 
 
-def vacuum(home: Path) -> None:
-    """Have nothing be left of removed messages in the embedded journal: not in free pages, nor in its log."""
+def vacuum(home: Path, *, packs: bool) -> None:
+    """Have nothing be left of removed messages in the embedded journal: not in its log, nor (*packs*) in free pages.
+
+    These hold zeros only, as every connection of ours deletes like that; a journal without them is smaller, too.
+    """
     path = home / FILE
     if not path.exists():
         return
     with closing(connect(path, "rw")) as connection, faults(path):
         connection.execute("pragma secure_delete = on")
         connection.execute(f"pragma busy_timeout = {PATIENCE * 1000:.0f}")
-        connection.execute("vacuum")
+        if packs:
+            connection.execute("vacuum")
         until = time.monotonic() + PATIENCE
         while connection.execute("pragma wal_checkpoint(truncate)").fetchone()[0]:
             if time.monotonic() > until:

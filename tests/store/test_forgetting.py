@@ -96,7 +96,8 @@ def test_nothing_is_left_and_all_else_is_as_without_them(
     assert kept == [9, 12]
     assert place.statuses() == ["done", "done", "forgot"]
     assert place.garbage() == []
-    assert place.process("verify", "--cuts", "1").status == 0
+    verified = place.process("verify", "--cuts", "1")
+    assert verified.status == 0, verified.out + verified.err
 
 
 def test_later_runs_drop_and_count_them(place: Place, tmp_path: Path, fresh: Callable[..., Tables]) -> None:

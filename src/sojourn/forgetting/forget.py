@@ -5,7 +5,6 @@ are computed without sessions that still are in the journal; what held somebody 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,69 +16,21 @@ from sojourn import run as runs
 from sojourn.engines.building import EventFile, build
 from sojourn.errors import SojournError, UsageError
 from sojourn.forgetting import known, scan
+from sojourn.forgetting.finding import Everything, Found, find, is_passing
 from sojourn.forgetting.known import Actors
-from sojourn.forgetting.messages import sessions_of
 from sojourn.forgetting.rewriting import Rewritten, corrected, rewrite
 from sojourn.loading import load as load_pipeline
 from sojourn.loading import ready_pipelines
-from sojourn.pipeline import Pipeline, Source, did_you_mean
-from sojourn.reading.forgotten import kinds_of, load
+from sojourn.pipeline import Pipeline, did_you_mean
+from sojourn.reading.forgotten import load
 from sojourn.reading.land import Landing, land
 from sojourn.recomputing import by_rules, files_of, until_of
 from sojourn.store.base import Publication, Store
-from sojourn.store.manifest import Kept
 from sojourn.store.removing import remove_sessions, vacuum
 from sojourn.store.schemas import IDENTITY, QUARANTINE
 from sojourn.store.streams import journal_of
 
 _REWORDED = "removed: it named somebody who is forgotten"
-
-
-@dataclass
-class Found:
-    """What of one pipeline names the actors: event files (with how many rows), snapshots, tables, quarantine."""
-
-    name: str
-    kept: Kept
-    streams: bool
-    events: dict[Path, int] = field(default_factory=dict)
-    snapshots: list[Path] = field(default_factory=list)
-    tables: list[str] = field(default_factory=list)
-    quarantined: list[scan.Row] = field(default_factory=list)
-    is_streamed: bool = False
-
-    @property
-    def is_touched(self) -> bool:
-        """Whether it is to be published again; *is_streamed*: as its tables hold sessions of the journal.
-
-        Also for what is known of the files that quarantined records come from.
-        """
-        is_known = bool(self.quarantined and self.kept.inputs)
-        return bool(self.events or self.snapshots or self.tables or self.is_streamed or is_known)
-
-
-@dataclass
-class Everything:
-    """All that names the actors: by pipeline, *sessions* of the journal with their messages, messages of *runs*."""
-
-    pipelines: list[Found]
-    sessions: dict[str, int]
-    runs: list[str]
-
-    @property
-    def is_anything(self) -> bool:
-        """Whether there is something to forget."""
-        return bool(self.sessions or self.runs or any(one.is_touched or one.quarantined for one in self.pipelines))
-
-    def places(self) -> list[str]:
-        """Where it is, in words."""
-        named = []
-        for one in self.pipelines:
-            kinds = {"events": one.events, "kept runs": one.snapshots, "tables": one.tables}
-            kinds["quarantine"] = one.quarantined
-            named += [f"{kind} of {one.name}" for kind, found in kinds.items() if found]
-        named += ["live messages"] if self.sessions else []
-        return named + (["messages of runs"] if self.runs else [])
 
 
 def forget(
@@ -95,7 +46,7 @@ def forget(
         _check_name(store, pipeline)
         if not is_dry:
             known.add(store.home, given, pipeline)
-        found = _find(store, actors, pipeline)
+        found = find(store, actors, pipeline)
         pipelines = {one.name: _pipeline(one) for one in found.pipelines if one.is_touched}
         report = _report(found, given, is_dry=is_dry)
         if is_dry:
@@ -103,14 +54,14 @@ def forget(
         store.keep = 1
         named = actors.with_sessions(found.sessions)
         for one in found.pipelines:
-            if one.is_touched and not _is_passing(one.kept):
+            if one.is_touched and not is_passing(one.kept):
                 report["pipelines"][one.name] |= _compute_again(store, one, pipelines[one.name], named, memory)
             elif one.quarantined:
                 _withdraw(store, one)
         for run_id in found.runs:
             store.reword(run_id, _REWORDED)
     for one in found.pipelines:
-        if one.is_touched and _is_passing(one.kept):
+        if one.is_touched and is_passing(one.kept):
             report["pipelines"][one.name] |= _run_again(store, pipelines[one.name], memory)
     if found.sessions:
         remove_sessions(store.home, store.address, found.sessions)
@@ -126,44 +77,6 @@ def _check_name(store: Store, pipeline: str | None) -> None:
         there = ", ".join(sorted(names))
         hint = did_you_mean(pipeline, sorted(names))
         raise UsageError("unknown_pipeline", f"no run was made of {pipeline!r}{hint} there are {there}")
-
-
-def _find(store: Store, actors: Actors, pipeline: str | None, journal: bool = True) -> Everything:
-    names = scan.pipelines(store)
-    founds = [_found(store, name, actors) for name in names if pipeline in (None, name)]
-    sources = {one.name: _sources(one.kept) for one in founds}
-    streams = [source for of in sources.values() for source in of.values() if source.format == "streams"]
-    is_live = journal and (pipeline is None or any(one.streams for one in founds))
-    kinds = {"text"}.union(*(kinds_of(source) for source in streams))
-    sessions = sessions_of(store, actors, kinds) if is_live else {}
-    for one in founds:
-        one.is_streamed = one.streams and bool(sessions)
-    for row in scan.in_quarantine(store, pipeline, actors, sources):
-        if row["pipeline"] not in names:
-            names.append(row["pipeline"])
-            founds.append(Found(row["pipeline"], Kept(), streams=False))
-        next(one for one in founds if one.name == row["pipeline"]).quarantined.append(row)
-    return Everything(founds, sessions, scan.told_by(store, actors) if pipeline is None else [])
-
-
-def _found(store: Store, name: str, actors: Actors) -> Found:
-    kept = store.kept(name)
-    sources = _sources(kept)
-    streams = sources["events"].format == "streams" if sources else _is_passing(kept)
-    found = Found(name, kept, streams)
-    found.events = scan.in_events(scan.event_files(store, name), actors, streams=streams)
-    found.snapshots = scan.in_snapshots(store, name, actors, streams=streams)
-    found.tables = scan.in_tables(store, name, actors, streams=streams)
-    return found
-
-
-def _sources(kept: Kept) -> dict[str, Source]:
-    return msgspec.convert(kept.reading, dict[str, Source])
-
-
-def _is_passing(kept: Kept) -> bool:
-    """Whether the run kept nothing in a home, as all of it came from the journal in the database."""
-    return kept.run_id is not None and not kept.reading
 
 
 def _pipeline(found: Found) -> Pipeline:
@@ -265,7 +178,7 @@ def _prove(store: Store, actors: Actors, found: Everything, pipeline: str | None
         store.vacuum()
         if store.address is None:  # also where an earlier one was killed before it came to that
             vacuum(store.home, packs=bool(found.sessions))
-        left = _find(store, actors, pipeline)
+        left = find(store, actors, pipeline)
     if left.is_anything:
         raise SojournError(
             "not_forgotten",

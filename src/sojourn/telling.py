@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sojourn import differences, show, verifying
+from sojourn import show
+from sojourn.comparing import differences
 from sojourn.errors import SojournError, UsageError
 from sojourn.pipeline import parse_size
 from sojourn.store.base import Store
+from sojourn.verifying import verify as verifying
 
 _SHOWN = 6
 _DELAYS = {

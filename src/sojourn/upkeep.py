@@ -136,7 +136,7 @@ def quarantine_replay(
     What still breaks the contract stays as it is. A pipeline file that only accepts more of the same than before is
     adopted: later runs go on with it.
     """
-    from sojourn import mending
+    from sojourn.mending import telling as mending
 
     mending.replay(opened(home, store), pipeline, reason, memory, as_json=as_json)
 
@@ -152,7 +152,7 @@ def rebuild(pipeline: str, home: str | None, store: str | None, memory: str | No
     Where PIPELINE, a TOML file, reads its records otherwise than they were read, all raw files are read again; those
     that are gone or changed since are listed, and nothing is published.
     """
-    from sojourn import mending
+    from sojourn.mending import telling as mending
 
     mending.rebuild(opened(home, store), pipeline, memory, as_json=as_json)
 

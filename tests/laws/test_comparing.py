@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sojourn.comparing import KEYS, compare
+from sojourn.comparing.multisets import KEYS, compare
 from sojourn.engines import duckdb as engine
 from sojourn.pipeline import TABLES
 from tests.laws.effort import examples

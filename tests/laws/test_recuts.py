@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sojourn import recuts
+from sojourn.comparing import recuts
 from sojourn.engines import duckdb as engine
 from tests.laws.effort import examples
 

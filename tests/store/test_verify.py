@@ -10,10 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sojourn import cuts, samples
+from sojourn import samples
 from sojourn.engines import building
 from sojourn.engines.relations import EventFile
 from sojourn.store.files import checksum
+from sojourn.verifying import cuts
 from tests import postgres
 from tests.command import shop, write
 from tests.store.places import Place
@@ -285,7 +286,7 @@ def test_a_fault_of_increments_is_found(at_home: Place, monkeypatch: pytest.Monk
                 connection.execute("delete from sessions where rowid = (select max(rowid) from sessions)")
         return built
 
-    monkeypatch.setattr("sojourn.cuts.build", forgetful)
+    monkeypatch.setattr("sojourn.verifying.cuts.build", forgetful)
     problems = wrong(at_home, "--seed", 11, "--cuts", 1)
     assert problems[0].startswith("the table webshop.sessions in cut 1 (seed 11, parts of ")
     assert at_home.call("verify", "--cuts", 0).status == 0

@@ -56,7 +56,9 @@ def fleet_changes(online: ir.Table, ends: ir.Table, since: ir.Table, pipeline: P
 
 
 def changed_since(before: ir.Table, after: ir.Table, since: ir.Table) -> ir.Table:
-    """`fleet_changes` *before*, when from the day *since* on others took their place: *after*, of a history since then."""
+    """`fleet_changes` as they were *before*, with those *after*, of a history that begins on the day *since*, in the
+    place of what followed.
+    """
     known = before.cross_join(since)
     earlier = known.filter(known.at < known.day)
     # on that day the later history begins with all that is online then, which the earlier one counts already

@@ -8,10 +8,10 @@ from sojourn.engines.duckdb import DEFAULT_MEMORY, quote
 from sojourn.errors import SojournError, UsageError
 from sojourn.ledger import REASONS
 from sojourn.loading import load, ready_pipelines
+from sojourn.mending.rebuild import rebuild as build_again
+from sojourn.mending.replay import Replay
+from sojourn.mending.replay import replay as read_again
 from sojourn.pipeline import Pipeline, did_you_mean, parse_size
-from sojourn.rebuilding import rebuild as build_again
-from sojourn.replaying import Replay
-from sojourn.replaying import replay as read_again
 from sojourn.running import progress, told
 from sojourn.store.base import Store
 

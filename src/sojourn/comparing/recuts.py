@@ -8,7 +8,7 @@ from collections.abc import Set
 from dataclasses import dataclass
 from typing import Any
 
-from sojourn.comparing import columns
+from sojourn.comparing.multisets import columns
 from sojourn.engines.duckdb import Connection, identifier
 from sojourn.engines.relations import number
 

@@ -11,22 +11,23 @@ from typing import Any, NamedTuple
 import msgspec
 import pyarrow.parquet as pq
 
-from sojourn import quarantine, standing
+from sojourn import quarantine
 from sojourn.contracts import accepts_more
 from sojourn.engines.building import Built
 from sojourn.engines.duckdb import DEFAULT_MEMORY
 from sojourn.errors import SojournError
 from sojourn.ledger import Ledger, total
+from sojourn.mending import standing
+from sojourn.mending.republishing import Fresh, Task, publish
+from sojourn.mending.standing import Asked, Kind, Left, Standing
 from sojourn.pipeline import Pipeline, Source
 from sojourn.reading import forgotten
 from sojourn.reading.again import tasks_of
 from sojourn.reading.inputs import Input
 from sojourn.reading.known import KnownInput
 from sojourn.reading.land import Landed, Landing, Part, land_tasks
-from sojourn.republishing import Fresh, Task, publish
 from sojourn.rereading import reading_changed
 from sojourn.run import Progress, Run, broken_off, settle
-from sojourn.standing import Asked, Kind, Left, Standing
 from sojourn.store.base import Store
 from sojourn.store.manifest import Kept
 

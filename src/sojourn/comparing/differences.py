@@ -12,9 +12,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from sojourn import choosing, lateness, recomputing, recuts
+from sojourn import choosing, recomputing
 from sojourn import metrics as registry
-from sojourn.comparing import KEYS, TOLERANCE, Comparison, compare
+from sojourn.comparing import lateness, recuts
+from sojourn.comparing.multisets import KEYS, TOLERANCE, Comparison, compare
+from sojourn.comparing.recuts import PRESENCE, Spans
 from sojourn.engines import duckdb as engine
 from sojourn.engines.duckdb import Connection
 from sojourn.engines.relations import number
@@ -22,7 +24,6 @@ from sojourn.errors import UsageError
 from sojourn.loading import load, with_rules
 from sojourn.metrics import Metric
 from sojourn.pipeline import Pipeline, did_you_mean
-from sojourn.recuts import PRESENCE, Spans
 from sojourn.store.base import Store
 from sojourn.store.manifest import Kept
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sojourn import recuts
+from sojourn.comparing import recuts
+from sojourn.comparing.recuts import Spans
 from sojourn.engines.duckdb import Connection, identifier, parquet, quote
 from sojourn.engines.relations import number
 from sojourn.pipeline import Pipeline
-from sojourn.recuts import Spans
 from sojourn.store.manifest import Kept, KeptFile
 
 CLASSES = {

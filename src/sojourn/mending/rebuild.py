@@ -5,13 +5,13 @@ from collections import defaultdict
 from sojourn import run as runs
 from sojourn.contracts import accepts_more
 from sojourn.errors import SojournError, UsageError
+from sojourn.mending.republishing import Task, publish
+from sojourn.mending.standing import Kind, kind_of
 from sojourn.pipeline import Pipeline
 from sojourn.reading.inputs import Input, resolve
 from sojourn.reading.known import KnownInput
-from sojourn.republishing import Task, publish
 from sojourn.rereading import as_named, listed, why_gone
 from sojourn.run import Options, Progress, Run, broken_off
-from sojourn.standing import Kind, kind_of
 from sojourn.store.base import Store
 from sojourn.store.manifest import Kept
 from sojourn.store.streams import journal_of

@@ -9,20 +9,21 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from sojourn import inspecting, recomputing
-from sojourn.comparing import KEYS, columns, compare
-from sojourn.cuts import cut
+from sojourn import recomputing
+from sojourn.comparing.multisets import KEYS, columns, compare
 from sojourn.engines import duckdb as engine
 from sojourn.engines.building import build
 from sojourn.engines.duckdb import Connection, identifier, quote
 from sojourn.engines.relations import EventFile
 from sojourn.errors import SojournError, UsageError
-from sojourn.inspecting import Check
 from sojourn.ledger import total
 from sojourn.pipeline import Pipeline
 from sojourn.reading.land import Landed
 from sojourn.store.base import Store
 from sojourn.store.manifest import Kept
+from sojourn.verifying import inspecting
+from sojourn.verifying.cuts import cut
+from sojourn.verifying.inspecting import Check
 
 
 @dataclass(frozen=True)

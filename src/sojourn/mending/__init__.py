@@ -1,0 +1,1 @@
+"""Records read again, and tables made again, after something was mended."""

@@ -1,0 +1,1 @@
+"""Whether what is published is what the kept events give."""

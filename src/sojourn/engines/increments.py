@@ -31,7 +31,7 @@ def increment(
     withdrawn: Sequence[EventFile],
 ) -> Built | None:
     """Bring the attached snapshot up to date, over *files* and without those *withdrawn*; None where it cannot be."""
-    if not _is_made_by(connection, planned):
+    if not _is_made_by(connection, planned) or not _is_touched_by_events(pipeline):
         return None
     steps = planned.steps
     for name, source in pipeline.source.items():
@@ -62,6 +62,16 @@ def _is_made_by(connection: Connection, planned: Plan) -> bool:
         return False
     made = f"select count(*) from state.made where is_kept and digest = {quote(planned.digest)}"
     return bool(number(connection, made))
+
+
+def _is_touched_by_events(pipeline: Pipeline) -> bool:
+    """Whether what a table says of an actor, an hour or a page rests on records alone: of live messages it rests on
+    what their whole sessions take of them, from which nothing but tables of these sessions can be made in part.
+    """
+    if pipeline.events.format != "streams":
+        return True
+    by_markers = pipeline.sessions is None or pipeline.sessions.rule == "markers"
+    return by_markers and {*pipeline.tables} <= {"sessions", "event_counts"}
 
 
 def _renew(connection: Connection, planned: Plan, pipeline: Pipeline, name: str, sql: str) -> None:

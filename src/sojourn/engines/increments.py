@@ -44,8 +44,7 @@ def increment(
             return None
         done |= {"_servers", "_observation", "presence", "_days", "_observed", "_online"}
         done |= {"_fleet_daily", "_fleet_rolling_28d"}
-    else:
-        _scopes(connection, pipeline)
+    _scopes(connection, pipeline)
     for name, sql in steps.items():
         if name not in done:
             _renew(connection, planned, pipeline, name, sql)

@@ -170,7 +170,7 @@ def _hours(connection: Connection, touched: Mapping[str, str], sql: str) -> None
 
 def _since(connection: Connection, sql: str) -> None:
     """The end of a table in the total order: from the first change on."""
-    connection.execute("create temp table beginning as select min(occurred_at) as begins_at from delta")
-    later = given(sql, events="select after.* from after join beginning on occurred_at >= begins_at")
+    connection.execute("create temp table beginning as select min(occurred_at) as _begins_at from delta")
+    later = given(sql, events="select after.* from after join beginning on occurred_at >= _begins_at")
     rows = as_published(connection, "user_activity", later)
-    replace(connection, "user_activity", rows, "time_stamp >= (select make_timestamp(begins_at) from beginning)")
+    replace(connection, "user_activity", rows, "time_stamp >= (select make_timestamp(_begins_at) from beginning)")

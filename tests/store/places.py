@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -108,14 +109,19 @@ class Place:
         return sorted(found - {f"quarantine/{name}" for name in catalog["quarantine"]})
 
     def _listed(self, area: str, kept: dict[str, list[str]]) -> set[str]:
-        """What the kept runs of each pipeline name: their own two files, and event files."""
+        """What the kept runs of each pipeline name: their own two files, event files, and what some of them, but not
+        all, have changed in the quarantine."""
         listed = set()
         for name, runs in kept.items():
+            changed = []
             for run in runs:
                 manifest = f"{area}warehouse/{name}/{run}.json"
                 listed |= {manifest, f"{area}warehouse/{name}/{run}.duckdb"}
-                files = json.loads((self.home / manifest).read_bytes())["files"]
-                listed |= {f"{area}events/{file['name']}" for file in files}
+                content = json.loads((self.home / manifest).read_bytes())
+                listed |= {f"{area}events/{file['name']}" for file in content["files"]}
+                changed += [change["run_id"] for change in content["changes"]]
+            some = [run for run, kept_by in Counter(changed).items() if kept_by < len(runs)]
+            listed |= {f"{area}warehouse/{name}/{run}.quarantine.parquet" for run in some}
         return listed
 
     def _garbage_in_database(self) -> list[str]:

@@ -47,7 +47,7 @@ def test_all_but_the_newest_go(
     }
     assert went["runs"] == [{"pipeline": "webshop", "run_id": run} for run in runs[:2]]
     assert went["bytes"] == sum(size for path, size in before.items() if path not in after)
-    assert went["event_files"] == sum(path.suffix == ".parquet" for path in set(before) - set(after)) > 0
+    assert went["event_files"] == sum("events" in path.parts for path in set(before) - set(after)) > 0
     assert [one.run_id for one in place.open().kept_runs("webshop")] == runs[2:]
     assert tables() == expected[2]
     assert own_rows(place) == rows

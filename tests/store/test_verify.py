@@ -101,8 +101,13 @@ def test_what_is_published_is_sound(place: Place, tmp_path: Path, pipeline: str)
     assert found.json["is_sound"]
     checked = {check["name"]: check["checked"] for check in found.json["pipelines"][0]["checks"]}
     tables = len(place.tables(tmp_path / "tables", pipeline))
+    runs = "select run_id from sojourn.runs order by started_at desc limit 1"
+    refused = place.rows(
+        f"select count(distinct run_id)::bigint as n from sojourn.quarantine join ({runs}) using (run_id)"
+    )
     assert checked == {
-        "manifests": 2, "event files": checked["event files"], "snapshots": 2, "ledgers": 2, "tables": tables,
+        "manifests": 2, "event files": checked["event files"], "snapshots": 2, "ledgers": 2,
+        "quarantine": refused[0]["n"], "tables": tables,
         **({"database": tables} if place.url else {}), "cuts": 3 * tables,
     }  # fmt: skip
     assert checked["event files"] >= 2

@@ -16,7 +16,8 @@ from sojourn.store.manifest import Kept
 
 @dataclass
 class Found:
-    """What of one pipeline names the actors: event files (with how many rows), snapshots, tables, quarantine."""
+    """What of one pipeline names the actors: event files (with how many rows), snapshots, tables, quarantine, and what
+    runs changed there."""
 
     name: str
     kept: Kept
@@ -25,6 +26,7 @@ class Found:
     snapshots: list[Path] = field(default_factory=list)
     tables: list[str] = field(default_factory=list)
     quarantined: list[scan.Row] = field(default_factory=list)
+    changes: list[Path] = field(default_factory=list)
     is_streamed: bool = False
 
     @property
@@ -34,7 +36,7 @@ class Found:
         Also for what is known of the files that quarantined records come from.
         """
         is_known = bool(self.quarantined and self.kept.inputs)
-        return bool(self.events or self.snapshots or self.tables or self.is_streamed or is_known)
+        return bool(self.events or self.snapshots or self.tables or self.changes or self.is_streamed or is_known)
 
 
 @dataclass
@@ -55,7 +57,7 @@ class Everything:
         named = []
         for one in self.pipelines:
             kinds = {"events": one.events, "kept runs": one.snapshots, "tables": one.tables}
-            kinds["quarantine"] = one.quarantined
+            kinds |= {"quarantine": one.quarantined, "what runs changed in the quarantine": one.changes}
             named += [f"{kind} of {one.name}" for kind, found in kinds.items() if found]
         named += ["live messages"] if self.sessions else []
         return named + (["messages of runs"] if self.runs else [])
@@ -88,6 +90,7 @@ def _found(store: Store, name: str, actors: Actors) -> Found:
     found.events = scan.in_events(scan.event_files(store, name), actors, streams=streams)
     found.snapshots = scan.in_snapshots(store, name, actors, streams=streams)
     found.tables = scan.in_tables(store, name, actors, streams=streams)
+    found.changes = scan.in_changes(store, name, actors, sources)
     return found
 
 

@@ -4,6 +4,8 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from sojourn.engines import duckdb as engine
 from sojourn.engines.duckdb import Connection, identifier, quote
 from sojourn.forgetting.known import Actors
@@ -11,6 +13,7 @@ from sojourn.pipeline import Source
 from sojourn.reading.forgotten import ACTORS, KINDS, is_named, kinds_of
 from sojourn.reading.tokens import of_reject
 from sojourn.store.base import Store
+from sojourn.store.refusals import SUFFIX
 from sojourn.store.schemas import IDENTITY
 
 _OF_STREAMS = ("session_id", "name")
@@ -98,6 +101,17 @@ def in_quarantine(
         for batch in reader:
             found += [row for row in batch.to_pylist() if _is_named(row, actors, sources)]
     return [{name: row[name] for name in (*IDENTITY, "file", "reason")} for row in found]
+
+
+def in_changes(store: Store, pipeline: str, actors: Actors, sources: dict[str, Source]) -> list[Path]:
+    """The files that say what runs of *pipeline* changed in the quarantine, with records that name an actor."""
+    found = []
+    for path in sorted((store.area / "warehouse" / pipeline).glob(f"*{SUFFIX}")):
+        with pq.ParquetFile(path) as file:
+            batches = file.iter_batches(1000, columns=["pipeline", "source", "raw", "value"])
+            if any(_is_named(row, actors, {pipeline: sources}) for batch in batches for row in batch.to_pylist()):
+                found.append(path)
+    return found
 
 
 def told_by(store: Store, actors: Actors) -> list[str]:

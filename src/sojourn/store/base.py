@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 
 from sojourn.errors import SojournError, UsageError
 from sojourn.loading import to_begin
-from sojourn.store import manifest
+from sojourn.store import manifest, refusals
 from sojourn.store.files import checksum, locked, make_folder, move, remove_all_but
-from sojourn.store.manifest import Entry, Kept, KeptFile
+from sojourn.store.manifest import Change, Entry, Kept, KeptFile
 from sojourn.store.readings import Limits, Reading
 
 KEPT_RUNS = 3
@@ -144,26 +144,35 @@ class Store(ABC):
         return path
 
     def publish(self, publication: Publication) -> None:
-        """Make a run's tables the current ones, with its row in `runs` and its quarantine; all or nothing."""
+        """Make a run's tables the current ones, with its row in `runs` and its quarantine; all or nothing.
+
+        What it changes in the quarantine is kept beside its manifest, unless no earlier run can be gone back to.
+        """
         if self.is_passing:
             self._commit(publication, [])
             return
-        kept = msgspec.structs.replace(publication.kept, checksum=checksum(publication.snapshot))
-        assert kept.run_id is not None
-        target = self.snapshot_path(publication.pipeline, kept.run_id)
-        move([publication.snapshot.rename(publication.snapshot.with_name(target.name))], target.parent)
+        name, run_id = publication.pipeline, str(publication.kept.run_id)
+        known = self._entries().get(name, Entry("", {}, []))
+        before = [run for run in known.runs if manifest.listed(self.manifest_path(name, run)) is not None]
+        runs = [*before, run_id][-self.keep :]
+        changes = self._changes(name, known) if len(runs) > 1 else ()
+        target = self.snapshot_path(name, run_id)
+        staged = [publication.snapshot.rename(publication.snapshot.with_name(target.name))]
+        if len(runs) > 1 and (publication.quarantine or publication.replayed):
+            staged.append(path := staged[0].with_name(f"{run_id}{refusals.SUFFIX}"))
+            with self._standing(name, refusals.contents(publication.replayed)) as standing:
+                refusals.write(path, standing, publication.quarantine, publication.replayed)
+            changes += (Change(run_id, checksum(path)),)
+        kept = msgspec.structs.replace(publication.kept, checksum=checksum(staged[0]), changes=changes)
+        move(staged, target.parent)
         manifest.write(target.with_suffix(".json"), kept)
-        entry = self._entries().get(publication.pipeline)
-        paths = {
-            run: self.manifest_path(publication.pipeline, run) for run in (entry.runs if entry is not None else ())
-        }
-        before = [run for run, path in paths.items() if manifest.listed_files(path) is not None]
-        self._commit(replace(publication, kept=kept, snapshot=target), [*before, kept.run_id][-self.keep :])
+        self._commit(replace(publication, kept=kept, snapshot=target), runs)
 
     def roll_back(self, pipeline: str, run_id: str, report: dict[str, Any]) -> None:
-        """Make a kept run of *pipeline* the current one again, with a row in `runs`; all or nothing.
+        """Make a kept run of *pipeline* the current one again, with a row in `runs` and its quarantine; all or nothing.
 
-        Raises `UsageError` ``unknown_run``, and `SojournError` ``snapshot`` where the run's tables are damaged.
+        Raises `UsageError` ``unknown_run``, and `SojournError` ``snapshot`` where the run's tables are damaged, or
+        ``quarantine`` where what has to be undone is.
         """
         kept = {one.run_id: one for one in self.kept_runs(pipeline)}
         if run_id not in kept:
@@ -171,7 +180,40 @@ class Store(ABC):
             raise UsageError("unknown_run", f"{pipeline} keeps no run {run_id}; {said}")
         snapshot = self.base(pipeline, kept[run_id])
         assert snapshot is not None
-        self._commit(Publication(kept[run_id], snapshot, report), self._entries()[pipeline].runs)
+        entry = self._entries()[pipeline]
+        left, wanted = self._changes(pipeline, entry), kept[run_id].changes
+        undone = [(one.run_id, self._changed(pipeline, one)) for one in reversed(left) if one not in wanted]
+        again = [self._changed(pipeline, one) for one in wanted if one not in left]
+        come = gone = None
+        if undone or again:
+            with self._standing(pipeline, "true") as standing:
+                come, gone = refusals.moved(standing, undone, again, self.staging(report["run_id"]))
+        self._commit(Publication(kept[run_id], snapshot, report, come, gone), entry.runs)
+
+    def _changes(self, pipeline: str, entry: Entry) -> tuple[Change, ...]:
+        """What the current run and those before it changed in the quarantine.
+
+        Where its manifest is damaged, that is told by the one before, and by what lies there of its own.
+        """
+        found: tuple[Change, ...] = ()
+        for run in entry.runs[: entry.runs.index(entry.current) + 1] if entry.current in entry.runs else ():
+            listed = manifest.listed(self.manifest_path(pipeline, run))
+            if listed is not None:
+                found = listed.changes
+            elif run == entry.current and (path := self.change_path(pipeline, run)).exists():
+                found += (Change(run, checksum(path)),)
+        return found
+
+    def _changed(self, pipeline: str, change: Change) -> Path:
+        """The file with a *change*, which is checked."""
+        path = self.change_path(pipeline, change.run_id)
+        try:
+            is_whole = checksum(path) == change.checksum
+        except OSError as error:
+            raise manifest.damaged("quarantine", f"the changes {path} cannot be read: {error.strerror}") from error
+        if not is_whole:
+            raise manifest.damaged("quarantine", f"the changes {path} are damaged: their checksum is another")
+        return path
 
     def collect(self, keep: int, older_than: float | None, *, is_dry: bool = False) -> dict[str, Any]:
         """Let go of all but the newest *keep* runs of each pipeline and the current one, and of the rows of `runs` that
@@ -196,7 +238,7 @@ class Store(ABC):
                 for run in runs
                 if run not in stays[name]
             ],
-            "event_files": sum(path.suffix == ".parquet" for path in gone),
+            "event_files": sum(path.is_relative_to(self.area / "events") for path in gone),
             "bytes": sum(sizes),
             "rows": rows,
         }
@@ -204,6 +246,10 @@ class Store(ABC):
     def manifest_path(self, pipeline: str, run_id: str) -> Path:
         """Where the manifest of a kept run lies."""
         return self.snapshot_path(pipeline, run_id).with_suffix(".json")
+
+    def change_path(self, pipeline: str, run_id: str) -> Path:
+        """Where it lies what a kept run changed in the quarantine, if it is needed."""
+        return self.snapshot_path(pipeline, run_id).with_name(f"{run_id}{refusals.SUFFIX}")
 
     def _record_killed(self) -> None:
         """Give runs that were killed their row and their quarantine: what they noted lies where they worked."""
@@ -233,16 +279,20 @@ class Store(ABC):
     def _paths(self, kept: dict[str, list[str]]) -> set[Path]:
         """The files that the *kept* runs of each pipeline name.
 
-        Of a pipeline with a manifest that cannot be read that is all of its events: it may come back from a backup.
+        Of a pipeline with a manifest that cannot be read these are all of its events and changes: it may come back from
+        a backup.
         """
         named: set[Path] = set()
         for pipeline, runs in kept.items():
             paths = [self.manifest_path(pipeline, run_id) for run_id in runs]
             named |= {path.with_suffix(suffix) for path in paths for suffix in (".duckdb", ".json")}
-            files = [manifest.listed_files(path) for path in paths]
-            if None in files:
+            found = [manifest.listed(path) for path in paths]
+            if None in found:
                 named |= set((self.area / "events" / pipeline).glob("*/*"))
-            named |= {self.event_path(file) for names in files for file in names or ()}
+                named |= set((self.area / "warehouse" / pipeline).glob(f"*{refusals.SUFFIX}"))
+            listed = [one for one in found if one is not None]
+            named |= {self.event_path(file.name) for one in listed for file in one.files}
+            named |= {self.change_path(pipeline, run) for run in refusals.needed(one.changes for one in listed)}
         return named
 
     @contextmanager
@@ -292,6 +342,10 @@ class Store(ABC):
     @abstractmethod
     def _entries(self) -> dict[str, Entry]:
         """The pipelines that publish here, by name."""
+
+    @abstractmethod
+    def _standing(self, pipeline: str, where: str) -> AbstractContextManager[pa.RecordBatchReader]:
+        """The rows of *pipeline* in the quarantine that meet the SQL condition *where*, with all columns."""
 
     @abstractmethod
     def _commit(self, publication: Publication, runs: list[str]) -> None:

@@ -119,6 +119,12 @@ class Embedded(Store):
     def _entries(self) -> dict[str, Entry]:
         return self._catalog().pipelines
 
+    @contextmanager
+    def _standing(self, pipeline: str, where: str) -> Iterator[pa.RecordBatchReader]:
+        """Its files alone: tables that are damaged are not in the way."""
+        with own_tables.standing(self.home, self._catalog(), pipeline, where) as rows:
+            yield rows
+
     def _commit(self, publication: Publication, runs: list[str]) -> None:
         """Replace the catalog: the one step that readers see."""
         catalog = self._catalog()

@@ -19,12 +19,20 @@ class KeptFile(Struct, frozen=True):
     checksum: str
 
 
+class Change(Struct, frozen=True):
+    """A run that changed the quarantine, and the xxh3_128 of the file that says how, as hex."""
+
+    run_id: str
+    checksum: str
+
+
 class Kept(Struct, frozen=True):
     """What a run left to add to: the *files* of its *events*, how they were read, and by which *rules* its *tables*
     (name -> rows) were made of them.
 
     *checksum* is that of the snapshot, as for a kept file; without one there is no snapshot to build upon. *base* is
-    the run that this one was built upon.
+    the run that this one was built upon. *changes*: what runs up to this one changed in the quarantine, the oldest
+    first; those that are needed to go back or forward lie beside the manifests.
     """
 
     run_id: str | None = None
@@ -36,6 +44,7 @@ class Kept(Struct, frozen=True):
     inputs: tuple[KnownInput, ...] = ()
     checksum: str = ""
     base: str | None = None
+    changes: tuple[Change, ...] = ()
 
 
 class Entry(Struct):
@@ -53,8 +62,11 @@ class _Name(Struct):
     name: str
 
 
-class _Files(Struct):
+class Listed(Struct):
+    """The files that a manifest lists."""
+
     files: tuple[_Name, ...]
+    changes: tuple[Change, ...] = ()
 
 
 def write(path: Path, kept: Kept) -> None:
@@ -73,10 +85,10 @@ def read(path: Path) -> Kept:
         raise damaged("manifest", f"the manifest {path} is damaged ({error})") from error
 
 
-def listed_files(path: Path) -> set[str] | None:
-    """The names of the event files that the manifest at *path* lists; None where it cannot be read."""
+def listed(path: Path) -> Listed | None:
+    """What the manifest at *path* lists; None where it cannot be read."""
     try:
-        return {file.name for file in msgspec.json.decode(path.read_bytes(), type=_Files).files}
+        return msgspec.json.decode(path.read_bytes(), type=Listed)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
 

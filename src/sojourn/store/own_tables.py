@@ -4,7 +4,8 @@ the catalog.
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,18 @@ def merge_runs(home: Path, catalog: Catalog, goes: str, *, is_dry: bool) -> int:
     return rows
 
 
+@contextmanager
+def standing(home: Path, catalog: Catalog, pipeline: str, where: str) -> Iterator[pa.RecordBatchReader]:
+    """The rows of *pipeline* in the quarantine that meet the SQL condition *where*."""
+    paths = [quarantine_path(home, name) for name in catalog.quarantine if name.startswith(f"{pipeline}/")]
+    if not paths:
+        yield QUARANTINE.empty_table().to_reader()
+        return
+    with engine.connect() as connection:
+        sql = f"select {', '.join(QUARANTINE.names)} from {engine.parquet(paths)} where {where}"
+        yield connection.sql(sql).to_arrow_reader(10_000)
+
+
 def withdraw(home: Path, catalog: Catalog, report: dict[str, Any], replayed: Path) -> None:
     """Put the quarantine of the run's pipeline, without the records *replayed*, into one file."""
     folder = f"{report['pipeline']}/"
@@ -126,8 +139,8 @@ def add_quarantine(home: Path, catalog: Catalog, report: dict[str, Any], staged:
     with engine.connect() as connection:
         rows = engine.parquet([staged])
         # of files with equal content in one run the first by name stands for all
-        first = f"select content, min(file) as file from {rows} group by content"
-        fresh = f"from {rows} semi join ({first}) using (content, file)"
+        first = f"select source, content, run_id, min(file) as file from {rows} group by all"
+        fresh = f"from {rows} semi join ({first}) using (source, content, run_id, file)"
         if known:
             identity = ", ".join(IDENTITY)
             fresh += f" anti join (select {identity} from {engine.parquet(known)}) using ({identity})"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from sojourn.engines.duckdb import identifier
+from sojourn.engines.duckdb import identifier, quote
 from sojourn.errors import SojournError, UsageError
 from sojourn.store import relations
 from sojourn.store.adbc import DatabaseError, Session, Sessions, connect
@@ -19,7 +19,7 @@ from sojourn.store.base import Publication, Store
 from sojourn.store.files import tell, write_whole
 from sojourn.store.manifest import Entry, published
 from sojourn.store.readings import Limits, Reading
-from sojourn.store.schemas import FORMAT, check_format
+from sojourn.store.schemas import FORMAT, QUARANTINE, check_format
 from sojourn.store.upgrading import upgrade_database
 
 _LOCK = 7_030_541_201
@@ -75,6 +75,13 @@ class Postgres(Store):
             relations.list_pipeline(session, publication, runs)
             relations.record_run(session, publication.report, None, publication.quarantine, publication.replayed)
             relations.exchange(session, publication.pipeline, parts)
+
+    @contextmanager
+    def _standing(self, pipeline: str, where: str) -> Iterator[pa.RecordBatchReader]:
+        names = ", ".join(QUARANTINE.names)
+        sql = f"select {names} from sojourn.quarantine where pipeline = {quote(pipeline)} and ({where})"
+        with self._sessions.session() as session:
+            yield session.stream(sql, copies=True)
 
     def _let_go(self, kept: dict[str, list[str]], older_than: float | None, *, is_dry: bool) -> int:
         with connect(self.url) as session, session.transaction():

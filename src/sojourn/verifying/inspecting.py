@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from sojourn.engines.duckdb import quote
 from sojourn.errors import SojournError
-from sojourn.store import manifest
+from sojourn.store import manifest, refusals
 from sojourn.store.base import Store
 from sojourn.store.files import checksum
 from sojourn.store.manifest import Kept
@@ -75,6 +75,18 @@ def snapshots(store: Store, name: str, kept_runs: list[Kept]) -> Check:
             path = store.snapshot_path(name, str(kept.run_id))
             if (fault := _fault(path, kept.checksum)) is not None:
                 check.problems.append(f"the snapshot {path} {fault}")
+    return check
+
+
+def changes(store: Store, name: str, kept_runs: list[Kept]) -> Check:
+    """What kept runs changed in the quarantine, as far as it is needed to go from one of them to another."""
+    check = Check("quarantine")
+    needed = refusals.needed([kept.changes for kept in kept_runs])
+    for change in dict.fromkeys(change for kept in kept_runs for change in kept.changes if change.run_id in needed):
+        check.checked += 1
+        path = store.change_path(name, change.run_id)
+        if (fault := _fault(path, change.checksum)) is not None:
+            check.problems.append(f"the changes {path} {fault}: no rollback can lead across that run")
     return check
 
 

@@ -53,6 +53,7 @@ def _verified(store: Store, name: str, asked: Asked) -> dict[str, Any]:
         inspecting.event_files(store, kept_runs),
         inspecting.snapshots(store, name, kept_runs),
         inspecting.ledgers(store, name),
+        inspecting.changes(store, name, kept_runs),
     ]
     if not any(check.problems for check in checks[:3]):
         checks += _tables(store, name, asked)

@@ -50,8 +50,7 @@ class Home:
         found = {}
         with engine.attached({"current": snapshot}) as connection:
             for name in self.pipeline.tables:
-                rows = connection.sql(f"from current.{name}").to_arrow_table().to_pylist()
-                found[name] = [{key: _plain(value) for key, value in row.items()} for row in rows]
+                found[name] = plain_rows(connection.sql(f"from current.{name}"))
         return found
 
     def query(self, sql: str) -> Table:
@@ -73,6 +72,12 @@ class Home:
             except AssertionError as error:
                 error.add_note(f"the table {name}")
                 raise
+
+
+def plain_rows(relation: Any) -> Table:
+    """The rows of a relation of DuckDB, instants as epoch microseconds."""
+    rows = relation.to_arrow_table().to_pylist()
+    return [{key: _plain(value) for key, value in row.items()} for row in rows]
 
 
 def _plain(value: Any) -> Any:

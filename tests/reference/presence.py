@@ -1,7 +1,8 @@
 """Presence of devices (section 7): intervals from pairs of events, and sets of owners and devices for every day.
 
-An event is a dict of occurred_at (epoch microseconds), device_id, user_id, server_id and connected; equal events
-have been made one. A server is a row (id, created_at, destroyed_at), its instants in microseconds or None.
+An event is a dict of occurred_at (epoch microseconds), device_id, user_id, server_id and connected, and of what else
+its pipeline reads, in declared order; copies have been made one. A server is a row (id, created_at, destroyed_at), its
+instants in microseconds or None.
 """
 
 from __future__ import annotations
@@ -45,9 +46,16 @@ def conflicting(servers: Iterable[Server], before: Iterable[Server] = ()) -> int
     return found
 
 
-def stream_order(event: Event) -> tuple[int, bool, int, int]:
-    """The place of an event among those of its device (semantics 7.1): offline before online."""
-    return event["occurred_at"], event["connected"], event["server_id"], event["user_id"]
+def stream_order(event: Event) -> tuple[Any, ...]:
+    """The place of an event among those of its device (semantics 7.1): offline before online; ties as in 2.2."""
+    first = ("occurred_at", "connected", "server_id", "event_id")
+    names = [*first, *(name for name in event if name not in first)]
+    return tuple(_comparable(event[name]) for name in names if name in event)
+
+
+def _comparable(value: Any) -> tuple[Any, ...]:
+    """Nulls first, text by its UTF-8 bytes."""
+    return (False,) if value is None else (True, value.encode() if isinstance(value, str) else value)
 
 
 def intervals(events: list[Event], servers: Iterable[Server], until: int | None = None) -> list[Row]:

@@ -158,8 +158,8 @@ def unknown_servers(
 
 def observed(events: ir.Table, ends: ir.Table) -> ir.Table:
     """Since when each device has been observed: `device_id`, `first_at`."""
-    known = events.cross_join(ends)
-    known = known.filter(known.occurred_at <= known.ends)
+    known = events.cross_join(ends.rename(_ends="ends"))  # a field may be called ends
+    known = known.filter(known.occurred_at <= known["_ends"])
     return known.group_by("device_id").aggregate(first_at=known.occurred_at.min())
 
 
@@ -182,8 +182,8 @@ def microseconds(instant):  # type: ignore[no-untyped-def] # types by signature:
 
 def _paired(events: ir.Table, ends: ir.Table, pipeline: Pipeline) -> ir.Table:
     """Observed events, each with the next one of its device: `next_at, next_server, next_connected`."""
-    seen = events.cross_join(ends)
-    seen = seen.filter(seen.occurred_at <= seen.ends)
+    seen = events.cross_join(ends.rename(_ends="ends"))  # a field may be called ends
+    seen = seen.filter(seen.occurred_at <= seen["_ends"])
     # offline before online: within one instant a hand-over ends before it begins
     keys = dict.fromkeys(["occurred_at", "connected", "server_id", *total_order(pipeline)])
     order = nulls_first(seen, [key for key in keys if key != "device_id"])

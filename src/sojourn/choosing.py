@@ -43,7 +43,7 @@ def _published(store: Store, pipeline: str | None) -> list[str]:
 def _named(store: Store, run: str, kept: dict[str, list[Kept]]) -> tuple[str, Kept]:
     """The one kept run whose id begins with *run*."""
     every = [(name, one) for name, runs in kept.items() for one in runs]
-    fitting = [(name, one) for name, one in every if str(one.run_id).startswith(run)]
+    fitting = [(name, one) for name, one in every if run and str(one.run_id).startswith(run)]
     exact = [(name, one) for name, one in fitting if one.run_id == run]
     if len(exact or fitting) == 1:
         return (exact or fitting)[0]

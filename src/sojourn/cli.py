@@ -238,7 +238,7 @@ def quarantine() -> None:
 @stored
 @click.option("--pipeline", metavar="NAME", help="Only this pipeline's.")
 @click.option("--reason", metavar="REASON", help="Only this reason's.")
-@click.option("--limit", default=50, show_default=True, help="How many at most.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(0), help="How many at most.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 def quarantine_list(
     home: str | None, store: str | None, pipeline: str | None, reason: str | None, limit: int, as_json: bool

@@ -36,7 +36,7 @@ def compute(store: Store, pipeline: Pipeline, kept: Kept, folder: Path, memory: 
     folder.mkdir(parents=True, exist_ok=True)
     files = [*files_of(store, kept), *landed_files(received(store, pipeline, folder))]
     snapshot = folder / "snapshot.duckdb"
-    build(pipeline, files, snapshot, memory, folder / "spill", until_of(kept))
+    build(pipeline, files, snapshot, memory, folder / "spill", kept.until)
     return snapshot
 
 
@@ -52,12 +52,6 @@ def files_of(store: Store, kept: Kept) -> list[EventFile]:
                 "events_missing", f"the kept events {file.path} are gone; bring the home back from a backup"
             )
     return files
-
-
-def until_of(kept: Kept) -> int | None:
-    """The end of observation that the run was told, in epoch microseconds."""
-    latest = max(kept.inputs, key=lambda given: given.run_id, default=None)  # a run may have read nothing
-    return latest.until if latest is not None else None
 
 
 def by_rules(name: str, kept: Kept) -> Pipeline:

@@ -155,6 +155,7 @@ def _publish(
                 rules=pipeline.rules(),
                 inputs=_remembered(run, landed, built, _known(pipeline, kept), options),
                 base=kept.run_id,
+                until=options.until,
             ),
             snapshot=snapshot,
             report=run.record(),
@@ -222,7 +223,8 @@ def _is_nothing_new(landed: list[Landed], pipeline: Pipeline, kept: Kept, option
         return True
     is_known = all(at in source.skipped for at, source in files) and not any(source.former for source in landed)
     is_known &= options.is_watching or len(files) == sum(len(source.inputs) for source in landed)
-    is_same = kept.rules == pipeline.rules() and all(known.until == options.until for known in kept.inputs)
+    untils = {kept.until, *(known.until for known in kept.inputs)}
+    is_same = kept.rules == pipeline.rules() and untils == {options.until}
     return kept.run_id is not None and is_known and is_same
 
 

@@ -301,3 +301,17 @@ def test_a_list_of_servers_grows(home: Home) -> None:
     assert skipped(report) == [True, False]
     assert report["ledger"]["quarantined"] == {"bad_time": 1}
     assert home.values(online) == [6]
+
+
+def test_the_end_of_observation_is_that_of_the_run_not_of_what_it_read(home: Home) -> None:
+    """A run may know all of its files: what is computed again ends where its tables do."""
+    days = ("2024-03-01 08:00:00,1,7,1,t", "2024-03-01 09:00:00,1,7,1,f", "2024-03-05 08:00:00,2,7,1,t")
+    given = [f"events={home.path('e.csv', lines(*days))}"]
+    until = ("--until", "2024-03-02T00:00:00")
+    uptime = "select device_id, observed_seconds / 3600 from devices.device_uptime order by all"
+    for options, online in ((until, [(1, 16)]), ((), [(1, 96), (2, 0)]), (until, [(1, 16)])):
+        run(home, *given, *options, pipeline="devices")
+        for _ in range(2):
+            assert [tuple(row.values()) for row in home.rows(uptime)] == online
+            assert home.call("verify", "--cuts", "1").status == 0
+            assert home.call("rebuild", "devices").status == 0

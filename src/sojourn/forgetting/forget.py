@@ -24,7 +24,7 @@ from sojourn.loading import ready_pipelines
 from sojourn.pipeline import Pipeline, did_you_mean
 from sojourn.reading.forgotten import load
 from sojourn.reading.land import Landing, land
-from sojourn.recomputing import by_rules, files_of, until_of
+from sojourn.recomputing import by_rules, files_of
 from sojourn.store.base import Publication, Store
 from sojourn.store.removing import remove_sessions, vacuum
 from sojourn.store.schemas import IDENTITY, QUARANTINE
@@ -112,7 +112,7 @@ def _compute_again(
     ]
     received = _received(store, pipeline, staging / "received")
     snapshot, spill = staging / "snapshot.duckdb", staging / "spill"
-    built = build(pipeline, [*files, *received], snapshot, memory, spill, until_of(found.kept))
+    built = build(pipeline, [*files, *received], snapshot, memory, spill, found.kept.until)
     run.tables = built.tables
     fresh = store.keep_events([one.path for one in done if one.path], found.name, run.run_id)
     gone = {one.file.name: one.gone for one in done}

@@ -10,7 +10,7 @@ from sojourn.reading import forgotten
 from sojourn.reading.known import KnownInput
 from sojourn.reading.land import Landed, Landing, land_tasks
 from sojourn.reading.sources import tasks
-from sojourn.recomputing import files_of, until_of
+from sojourn.recomputing import files_of
 from sojourn.run import Run, balance, event_files
 from sojourn.store.base import Publication, Store
 from sojourn.store.manifest import Kept
@@ -62,7 +62,7 @@ def publish(task: Task, fresh: Fresh = NOTHING) -> None:
         snapshot,
         task.memory,
         staging / "spill",
-        until_of(kept),
+        kept.until,
         base=None if is_whole else store.base(pipeline.name, kept),
     )
     _balance(task, fresh.landed, journal, built)
@@ -77,6 +77,7 @@ def publish(task: Task, fresh: Fresh = NOTHING) -> None:
         reading=pipeline.fingerprint(),
         rules=pipeline.rules(),
         inputs=inputs,
+        until=kept.until,
     )
     store.publish(Publication(left, snapshot, run.record(), fresh.refused, fresh.replayed))
 

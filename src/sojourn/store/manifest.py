@@ -31,8 +31,9 @@ class Kept(Struct, frozen=True):
     (name -> rows) were made of them.
 
     *checksum* is that of the snapshot, as for a kept file; without one there is no snapshot to build upon. *base* is
-    the run that this one was built upon. *changes*: what runs up to this one changed in the quarantine, the oldest
-    first; those that are needed to go back or forward lie beside the manifests.
+    the run that this one was built upon, *until* the end of observation that it was told, in epoch microseconds.
+    *changes*: what runs up to this one changed in the quarantine, the oldest first; those that are needed to go back or
+    forward lie beside the manifests.
     """
 
     run_id: str | None = None
@@ -44,6 +45,7 @@ class Kept(Struct, frozen=True):
     inputs: tuple[KnownInput, ...] = ()
     checksum: str = ""
     base: str | None = None
+    until: int | None = None
     changes: tuple[Change, ...] = ()
 
 

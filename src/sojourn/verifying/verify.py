@@ -86,7 +86,7 @@ def _tables(store: Store, name: str, asked: Asked) -> list[Check]:
             checks[0].notes.append(told)
             return checks
         files = [*recomputing.files_of(store, kept), *recomputing.landed_files(landed)]
-        again = _Again(pipeline, files, recomputing.until_of(kept), folder, asked)
+        again = _Again(pipeline, files, kept.until, folder, asked)
         built = build(pipeline, files, again.whole, asked.memory, folder / "spill", again.until)
         events = built.events if landed is None else kept.events
         checks[0].problems += _counts(store, name, kept, {"events": events, **built.tables})

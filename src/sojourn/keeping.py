@@ -58,9 +58,7 @@ def roll_back(store: Store, pipeline: str, run: str, *, as_json: bool) -> None:
     if as_json:
         print(show.dumps(report))
     else:
-        print(
-            f"{name}: back at the run {kept.run_id} with {kept.events} kept events, from {left}; the next run adds to it"
-        )
+        print(f"{name}: back at the run {kept.run_id} with {kept.events} kept events, from {left}; the next adds to it")
 
 
 def collect(store: Store, keep: int | None, older_than: str | None, *, is_dry: bool, as_json: bool) -> None:

@@ -39,6 +39,71 @@ def test_an_actor_is_found(text: str, delimiter: str | None) -> None:
     assert NAME in tokens(text.encode(), delimiter)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "level=info user=zed action=login",
+        "user zed logged in",
+        "user:zed",
+        "<user>zed</user>",
+        "user=zed&x=1",
+        "/users/zed/profile",
+        "https://a.example/zed?x=1#top",
+        "a|zed|b;c",
+        "09:00:00 [zed] (x)",
+        r"C:\users\zed\x",
+        "it was zed. Not *bob*!",
+        "user%3Dzed%26x%3D1",
+        "%7Bu%3A%7A%65%64",
+        r"user=\u007aed x",
+        "<user>&#122;ed</user>",
+    ],
+)
+def test_a_word_is_found_in_text_of_any_form(text: str) -> None:
+    """Lines of a log, XML, addresses, paths: a name stands between two marks; no part of a word is one."""
+    assert "zed" in tokens(text.encode())
+    assert "ze" not in tokens(text.encode())
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("Ada Lovelace", '{"id": 12, customer-id=Ada Lovelace, foo'),
+        ("Ada Lovelace", "customer Ada Lovelace logged in"),
+        ("Ada Lovelace", "<user>Ada Lovelace</user>"),
+        ("Ada Lovelace", "user=Ada%20Lovelace&x=1"),
+        ("Ada Lovelace", "/find?user=Ada+Lovelace&x=1"),
+        ("Ada Lovelace", r"customer Ada\u0020Lovelace logged in"),
+        ("a=b", "user=a=b&x=1"),
+        ("a=b", "by a=b, foo"),
+        ("a/b:c", "user=a/b:c x=1"),
+        ("x@y.example", "user=x@y.example action=login"),
+        ("x@y.example", "write to <mailto:x@y.example>."),
+        ("x@y.example", "user=x%40y.example&z=1"),
+        ("Miles O'Brien", "customer Miles O'Brien logged in"),
+        ("[bot] (x)", "by [bot] (x) at noon"),
+        ("Maria del Carmen de la Torre y", "by Maria del Carmen de la Torre y at noon"),
+    ],
+)
+def test_a_name_with_marks_or_blanks_is_found_in_text(name: str, text: str) -> None:
+    """Pieces that stand together are a name, too."""
+    assert name in tokens(text.encode())
+
+
+def test_an_address_does_not_name_whom_it_begins_with() -> None:
+    """What marks do not set apart is one piece."""
+    assert "zed@example.com" in tokens(b"zed@example.com")
+    assert tokens(b"zed@example.com zed-1 zed.x azed {") & {"zed"} == set()
+
+
+def test_a_row_with_other_columns_is_text() -> None:
+    """As its fields are not those that are declared; one that has them holds its values."""
+    raw = b"level=info user=zed,7"
+    assert "zed" in of_reject(raw, "2 fields instead of 5", ",", "bad_row")
+    assert "zed" not in of_reject(raw, None, ",", "bad_time")
+    assert "zed" in tokens(raw, ",", is_row=False)
+
+
 @pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "utf-16"])
 @pytest.mark.parametrize("cut", [0, 1])
 def test_an_actor_is_found_in_other_encodings(codec: str, cut: int) -> None:

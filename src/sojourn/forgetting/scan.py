@@ -108,7 +108,7 @@ def in_changes(store: Store, pipeline: str, actors: Actors, sources: dict[str, S
     found = []
     for path in sorted((store.area / "warehouse" / pipeline).glob(f"*{SUFFIX}")):
         with pq.ParquetFile(path) as file:
-            batches = file.iter_batches(1000, columns=["pipeline", "source", "raw", "value"])
+            batches = file.iter_batches(1000, columns=["pipeline", "source", "raw", "value", "reason"])
             if any(_is_named(row, actors, {pipeline: sources}) for batch in batches for row in batch.to_pylist()):
                 found.append(path)
     return found
@@ -148,7 +148,7 @@ def _is_named(row: Row, actors: Actors, sources: dict[str, dict[str, Source]]) -
     source = sources.get(row["pipeline"], {}).get(row["source"])
     kinds = kinds_of(source) if source is not None else set(KINDS)
     delimiter = source.delimiter if source is not None and source.format == "csv" else None
-    return bool(kinds) and is_named(of_reject(row["raw"], row["value"], delimiter), kinds, actors)
+    return bool(kinds) and is_named(of_reject(row["raw"], row["value"], delimiter, row["reason"]), kinds, actors)
 
 
 def _columns(connection: Connection, path: Path) -> Columns:

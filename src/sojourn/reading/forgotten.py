@@ -6,7 +6,7 @@ integers, and two where they are text. Whoever has the hashes without the key ca
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -132,7 +132,7 @@ def kinds_of(source: Source) -> set[str]:
     return {*actors_of(source).values(), *(["text"] if source.format == "streams" else [])}
 
 
-def is_named(texts: set[str], kinds: set[str], names: Names) -> bool:
+def is_named(texts: Iterable[str], kinds: set[str], names: Names) -> bool:
     """Whether one of *texts*, as a value of one of *kinds*, is an actor that *names* knows."""
     found = ((kind, form_of(text, kind)) for text in texts for kind in kinds)
     return any(form is not None and names.names(kind, form) for kind, form in found)
@@ -208,6 +208,6 @@ def _kept(rejects: pa.Table, source: Source, names: Names) -> pa.Array:
     """Which *rejects* name nobody that *names* knows."""
     kinds = kinds_of(source)
     delimiter = source.delimiter if source.format == "csv" else None
-    rows = rejects.select(["raw", "value"]).to_pylist() if kinds else []
-    told = (is_named(of_reject(row["raw"], row["value"], delimiter), kinds, names) for row in rows)
+    rows = rejects.select(["raw", "value", "reason"]).to_pylist() if kinds else []
+    told = (is_named(of_reject(row["raw"], row["value"], delimiter, row["reason"]), kinds, names) for row in rows)
     return pa.array([not named for named in told] if kinds else [True] * rejects.num_rows, pa.bool_())

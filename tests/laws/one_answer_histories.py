@@ -31,6 +31,7 @@ SEEDS = st.integers(0, 1 << 32)
 LINES = st.lists(SEEDS, min_size=1, max_size=8, unique=True)
 ENDS = st.sampled_from(["whole", "whole", "bare", "cut"])
 CHANCE = st.integers(0, 1 << 16)
+_ADDING = ("add", "grow", "write_anew", "add_overlapping", "add_stream")
 
 
 @dataclass
@@ -355,3 +356,27 @@ def histories(trade: str, place: Callable[[], Place], *, is_killing: bool = Fals
     name = f"HistoriesOf{trade.title()}"
     members = {"trade": TRADES[trade], "place": staticmethod(place), "is_killing": is_killing, "seen": Counter()}
     return type(name, (Histories,), members)
+
+
+def play(machine: type[Histories], seed: int, steps: int) -> None:
+    """One long history by chance alone: where there are few, those that Hypothesis begins with say little."""
+    rng = Random(seed)
+    drawn: dict[str, Callable[[], Any]] = {
+        "seeds": lambda: [rng.randrange(1 << 32) for _ in range(rng.randrange(1, 9))],
+        "how": lambda: rng.choice(["whole", "whole", "bare", "cut"]),
+        "chance": lambda: rng.randrange(1 << 16),
+        "keep": lambda: rng.randrange(1, 4),
+        "is_rebuilt": lambda: rng.random() < 0.5,
+    }
+    home = machine()
+    home.begin(seeds=drawn["seeds"](), chance=0)
+    for _ in range(steps):
+        allowed = [one for one in home.rules if all(holds(home) for holds in one.preconditions)]
+        adding = [one for one in allowed if one.function.__name__ in _ADDING]
+        chosen = rng.choice(adding if rng.random() < 0.5 else allowed)
+        chosen.function(home, **{name: drawn[name]() for name in chosen.arguments})
+        try:
+            home.one_answer()
+        except AssertionError as error:
+            error.add_note(f"seed {seed}, after {chosen.function.__name__}")
+            raise

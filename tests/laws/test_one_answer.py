@@ -35,7 +35,7 @@ def folder(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", PIPELINES)
-@examples(3)
+@examples(2)
 @given(data=st.data())
 def test_builds_upon_builds_give_what_one_build_gives(folder, name, data):
     """Whatever comes first, later, twice or in between, and whatever goes again: after every step the tables are the

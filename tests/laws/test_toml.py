@@ -303,7 +303,8 @@ def test_what_loads_can_be_computed(folder, text):
         path = folder / f"sample{number}.jsonl"
         path.write_bytes(content)
         landing = land.Landing("events", pipeline.events, folder / "events")
-        files = runs._files([land.land(land_inputs(path), landing, progress=lambda _: None)])
+        landed = [land.land(land_inputs(path), landing, progress=lambda _: None)]
+        files = runs.event_files(landed, runs.Run(pipeline.name))
         snapshot = folder / "snapshot.duckdb"
         snapshot.unlink(missing_ok=True)
         built = engine.build(pipeline, files, snapshot, None, folder / "spill")

@@ -167,7 +167,8 @@ def test_a_new_run_ends_the_pages_of_the_one_before(fresh: Place, tmp_path: Path
         page = client.get(path, params={"limit": 4})
         tag = page.headers["etag"]
         assert client.get(path, params={"limit": 4}, headers={"If-None-Match": tag}).status_code == 304
-        publish_visits(fresh, tmp_path)
+        (tmp_path / "more.jsonl").write_bytes(b"\n")  # nothing else, but another run
+        fresh.run("webshop", tmp_path / "more.jsonl")
         gone = client.get(path, params={"limit": 4, "cursor": page.json()["next"]})
         assert (gone.status_code, gone.json()["code"]) == (410, "begin_again")
         assert client.get(path, params={"limit": 4}, headers={"If-None-Match": tag}).status_code == 200

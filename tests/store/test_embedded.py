@@ -139,6 +139,7 @@ def test_a_damaged_snapshot_is_one_sentence(used: Place, how: str) -> None:
         (b'{"pipelines": {"webshop": {', "is damaged"),
         (b'{"pipelines": {"webshop": {"runs": []}}}', "is damaged"),
         (b"[]", "is damaged"),
+        (b"{}", "is damaged"),
         (b"\xff\xfe", "is damaged"),
         (None, "lost its catalog.json"),
     ],

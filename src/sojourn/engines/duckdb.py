@@ -19,6 +19,11 @@ _PROCESS = 130_000_000  # Python, Arrow and DuckDB themselves, before the first 
 _LEAST = 90_000_000
 _NO_ROOM = re.compile("No space left on device|File too large|Disk quota exceeded", re.IGNORECASE)
 _PATH = re.compile(r'/[^"\\]+')
+_QUOTED = re.compile(r"""["'](/.*?\.parquet)["']""")
+_DAMAGED = re.compile(
+    r"too small to be a Parquet file|No magic bytes found|Failed to read file .*\.parquet|"
+    r"TProtocolException|Variable-length int"
+)
 _NOT_ITS_FAULT = (duckdb.OutOfMemoryException, duckdb.IOException, duckdb.FatalException, duckdb.InternalException)
 
 Connection = duckdb.DuckDBPyConnection
@@ -66,6 +71,8 @@ def _told() -> Iterator[None]:
             raise disk_full(f" ({path[0]})" if path is not None else "") from error
         if isinstance(error, duckdb.IOException):
             raise SojournError("io", f"reading or writing failed: {_first_line(error)}") from error
+        if _is_damage(error):
+            raise _damaged(error) from error
         raise
     except RuntimeError as error:
         if str(error) == "Query interrupted":  # DuckDB saw the interrupt before Python did
@@ -108,7 +115,7 @@ def select(connection: Connection, sql: str) -> pa.RecordBatchReader:
     except _NOT_ITS_FAULT:
         raise
     except duckdb.Error as error:
-        raise _does_not_run(error) from error
+        raise _damaged(error) if _is_damage(error) else _does_not_run(error) from error
     return pa.RecordBatchReader.from_batches(reader.schema, _batches(connection, reader))
 
 
@@ -117,11 +124,23 @@ def _batches(connection: Connection, reader: pa.RecordBatchReader) -> Iterator[p
         while (batch := waited_for(lambda: next(reader, None), connection.interrupt)) is not None:
             yield batch
     except OSError as error:  # DuckDB's, in Arrow's clothes
-        raise _does_not_run(error) from error
+        raise _damaged(error) if _is_damage(error) else _does_not_run(error) from error
 
 
 def _does_not_run(error: Exception) -> UsageError:
     return UsageError("bad_query", f"the query does not run: {_first_line(error)}")
+
+
+def _is_damage(error: Exception) -> bool:
+    """Whether a Parquet file is none any more; what the decoder of its headers says has no class of its own."""
+    return type(error) is duckdb.Error or _DAMAGED.search(str(error)) is not None
+
+
+def _damaged(error: Exception) -> SojournError:
+    """The error for a Parquet file that is none any more; DuckDB does not always say which."""
+    path = _QUOTED.search(str(error))
+    what = f"the file {path[1]} is damaged" if path is not None else "a Parquet file is damaged (see: sojourn verify)"
+    return SojournError("damaged_file", f"{what}: {_first_line(error)}; bring it back from a backup")
 
 
 def quote(text: str) -> str:

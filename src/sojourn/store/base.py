@@ -103,6 +103,10 @@ class Store(ABC):
             move(staged, self.area / "events" / pipeline / run_id)
         return tuple(kept)
 
+    def own_files(self, _pipeline: str) -> list[Path]:
+        """The files, if these are some, with the rows of `runs`, and of *_pipeline*'s quarantine."""
+        return []
+
     def published(self) -> list[dict[str, Any]]:
         """Every published table: pipeline, table, rows, run_id."""
         return manifest.published(self._entries())

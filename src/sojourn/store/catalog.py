@@ -17,10 +17,10 @@ class Catalog(msgspec.Struct):
     of, by their place in the home, and when that was (epoch seconds): readers may be about to open them.
     """
 
-    format: int = FORMAT
-    pipelines: dict[str, Entry] = {}
-    runs: list[str] = []
-    quarantine: list[str] = []
+    format: int  # this and the next three always stand in the file: without one of them it is damaged
+    pipelines: dict[str, Entry]
+    runs: list[str]
+    quarantine: list[str]
     retired: dict[str, float] = {}
 
 
@@ -37,17 +37,23 @@ class OldEntry(msgspec.Struct):
 class OldCatalog(msgspec.Struct):
     """A catalog of format 1."""
 
-    pipelines: dict[str, OldEntry] = {}
-    runs: list[str] = []
-    quarantine: list[str] = []
+    pipelines: dict[str, OldEntry]
+    runs: list[str]
+    quarantine: list[str]
 
 
 class _Format(msgspec.Struct):
-    format: int = FORMAT
+    format: int
+
+
+_NAMED = ("events", "warehouse", "runs", "quarantine")
+"""The folders of a home with files that a catalog names."""
 
 
 def read(path: Path) -> Catalog:
-    """The catalog at *path*; an empty one where there is none.
+    """The catalog at *path*; an empty one for a fresh home.
+
+    Raises `SojournError`: ``catalog`` where it is lost or damaged, ``newer_format``.
 
     Of one in an older format only the current tables are known; `read_old` gives the rest.
     """
@@ -61,7 +67,13 @@ def read(path: Path) -> Catalog:
             return Catalog(1, entries, old.runs, old.quarantine)
         return msgspec.json.decode(content, type=Catalog)
     except FileNotFoundError:
-        return Catalog()
+        if held := [name for name in _NAMED if (path.parent / name).exists()]:
+            raise SojournError(
+                "catalog",
+                f"the home {path.parent} holds {', '.join(held)} but lost its catalog.json; bring it back from a "
+                "backup, or use another home",
+            ) from None
+        return Catalog(FORMAT, {}, [], [])
     except OSError as error:
         raise SojournError("catalog", f"the catalog {path} cannot be read: {error.strerror}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -54,6 +54,10 @@ class Embedded(Store):
         """Replace the file with the run's row."""
         own_tables.reword(self.home, self._catalog(), run_id, message)
 
+    def own_files(self, pipeline: str) -> list[Path]:
+        """The files that the catalog names."""
+        return own_tables.files(self.home, self._catalog(), pipeline)
+
     def vacuum(self) -> None:
         """Remove every file that is not named, at once."""
         catalog = self._catalog()
@@ -89,13 +93,7 @@ class Embedded(Store):
     def _guarded(self) -> Iterator[None]:
         """A home has its catalog before anything else: one that lost it must not be taken for a fresh one."""
         if not self._catalog_path.exists():
-            if (self.home / "events").exists():
-                raise SojournError(
-                    "catalog",
-                    f"the home {self.home} holds events but lost its catalog.json; bring it back from a backup, or "
-                    "use another home",
-                )
-            write_whole(self._catalog_path, msgspec.json.encode(Catalog()))
+            write_whole(self._catalog_path, msgspec.json.encode(self._catalog()))
         if self._catalog().format < FORMAT:
             upgrade_home(self.area, self._catalog_path)
         yield

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sojourn.engines import duckdb as engine
+from sojourn.errors import SojournError
 from sojourn.store.catalog import Catalog
 from sojourn.store.files import make_folder, sync, write_whole
 from sojourn.store.schemas import IDENTITY, QUARANTINE, RUNS, run_row
@@ -43,6 +44,12 @@ def listed(home: Path, catalog: Catalog) -> set[Path]:
     )
 
 
+def files(home: Path, catalog: Catalog, pipeline: str) -> list[Path]:
+    """The files with the rows of all runs, and with those of *pipeline* in the quarantine."""
+    refused = [name for name in catalog.quarantine if name.startswith(f"{pipeline}/")]
+    return [*(run_path(home, name) for name in catalog.runs), *(quarantine_path(home, name) for name in refused)]
+
+
 def attach(connection: engine.Connection, home: Path, catalog: Catalog) -> list[Path]:
     """Make the views `sojourn.runs` and `sojourn.quarantine`; the files that they read."""
     connection.execute("attach ':memory:' as sojourn")
@@ -61,7 +68,7 @@ def attach(connection: engine.Connection, home: Path, catalog: Catalog) -> list[
 def is_recorded(home: Path, catalog: Catalog, run_id: str) -> bool:
     """Whether a run has its row."""
     merged = [run_path(home, name) for name in catalog.runs if name.startswith(_MERGED)]
-    ids = (pq.read_table(path, columns=["run_id"])["run_id"].to_pylist() for path in merged)
+    ids = (_read(path)["run_id"].to_pylist() for path in merged)
     return run_id in catalog.runs or any(run_id in known for known in ids)
 
 
@@ -75,7 +82,7 @@ def add_run(home: Path, catalog: Catalog, report: dict[str, Any], message: str |
 def reword(home: Path, catalog: Catalog, run_id: str, message: str) -> None:
     """Replace the message in the row of a run."""
     for path in (run_path(home, name) for name in catalog.runs):
-        rows = pq.read_table(path)
+        rows = _read(path)
         is_it = pc.equal(rows["run_id"], run_id)
         if pc.any(is_it).as_py():
             told = pc.if_else(is_it, message, rows["message"])
@@ -150,6 +157,15 @@ def add_quarantine(home: Path, catalog: Catalog, report: dict[str, Any], staged:
         catalog.quarantine.append(name)
     else:
         target.unlink()
+
+
+def _read(path: Path) -> pa.Table:
+    try:
+        return pq.read_table(path, schema=RUNS)
+    except (OSError, pa.ArrowException) as error:
+        raise SojournError(
+            "damaged_file", f"the file {path} is gone or damaged; bring it back from a backup"
+        ) from error
 
 
 def _retire(home: Path, catalog: Catalog, paths: list[Path]) -> None:

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sojourn.engines.duckdb import quote
 from sojourn.errors import SojournError
+from sojourn.reading import forgotten
 from sojourn.store import manifest, refusals
 from sojourn.store.base import Store
 from sojourn.store.files import checksum
@@ -90,6 +92,26 @@ def changes(store: Store, name: str, kept_runs: list[Kept]) -> Check:
     return check
 
 
+def own_files(store: Store, name: str) -> Check:
+    """The files with the rows of `runs` and the quarantine, and who is forgotten: each can be read."""
+    check = Check("own files")
+    for path in store.own_files(name):
+        check.checked += 1
+        try:
+            for _ in pq.ParquetFile(path).iter_batches():
+                pass
+        except FileNotFoundError:
+            check.problems.append(f"the file {path} is gone")
+        except (OSError, pa.ArrowException) as error:
+            check.problems.append(f"the file {path} is damaged: {' '.join(str(error).split())}")
+    check.checked += (store.forgotten_in / forgotten.FILE).exists()
+    try:
+        forgotten.read(store.forgotten_in)
+    except SojournError as error:
+        check.problems.append(error.message)
+    return check
+
+
 def _fault(path: Path, expected: str) -> str | None:
     try:
         return "is damaged: its checksum is another" if expected and checksum(path) != expected else None
@@ -99,15 +121,34 @@ def _fault(path: Path, expected: str) -> str | None:
         return f"cannot be read: {error.strerror}"
 
 
-def ledgers(store: Store, name: str) -> Check:
-    """Every row of `runs`: each record that was read has one end, in each file and in total."""
+def ledgers(store: Store, name: str, kept_runs: list[Kept]) -> Check:
+    """Every row of `runs`: each record that was read has one end, in each file and in total; so has each of the files
+    that a manifest knows, which tells of the same tables as its run's report.
+    """
     check = Check("ledgers")
-    with store.query(f"select * from sojourn.runs where pipeline = {quote(name)} order by run_id") as reader:
-        rows = reader.read_all().to_pylist()
+    check.problems += [fault for kept in kept_runs for fault in _faults_of_inputs(kept)]
+    try:
+        with store.query(f"select * from sojourn.runs where pipeline = {quote(name)} order by run_id") as reader:
+            rows = reader.read_all().to_pylist()
+    except SojournError as error:
+        check.problems.append(f"the rows of runs cannot be read: {error.message}")
+        return check
+    tables = {kept.run_id: kept.tables for kept in kept_runs}
     for row in rows:
         check.checked += 1
         check.problems += _faults_of(row)
+        told = json.loads(row["report"])["tables"]
+        if told != tables.get(row["run_id"], told):
+            check.problems.append(f"the run {row['run_id']} tells of other rows of tables than its manifest")
     return check
+
+
+def _faults_of_inputs(kept: Kept) -> Iterator[str]:
+    """What does not add up in the ledgers of a manifest."""
+    for known in kept.inputs:
+        if (ends := _ends(known.ledger)) != known.ledger["read"]:
+            told = f"{known.ledger['read']} records read, {ends} accounted for"
+            yield f"the ledger of {known.name} in the manifest of the run {kept.run_id} does not balance: {told}"
 
 
 def _faults_of(row: dict[str, Any]) -> Iterator[str]:
@@ -115,7 +156,7 @@ def _faults_of(row: dict[str, Any]) -> Iterator[str]:
     report = json.loads(row["report"])
     whole, files = report["ledger"], report["files"]
     for what, ledger in [("in total", whole), *((f"of {file['file']}", file) for file in files)]:
-        ends = ledger["accepted"] + ledger["duplicate"] + _sum(ledger["dropped"]) + _sum(ledger["quarantined"])
+        ends = _ends(ledger)
         if ends > ledger["read"] or (ends < ledger["read"] and row["status"] not in _UNSETTLED):
             told = f"{ledger['read']} records read, {ends} accounted for"
             yield f"the ledger of the run {row['run_id']} does not balance {what}: {told}"
@@ -126,6 +167,11 @@ def _faults_of(row: dict[str, Any]) -> Iterator[str]:
         if len(set(counts.values())) > 1:
             told = ", ".join(f"{count} by {who}" for who, count in counts.items())
             yield f"the run {row['run_id']} tells of {end} records in two ways: {told}"
+
+
+def _ends(ledger: dict[str, Any]) -> int:
+    """How many records of a ledger ended somewhere."""
+    return sum(_sum(ledger[end]) for end in ("accepted", "duplicate", "dropped", "quarantined"))
 
 
 def _sum(counts: Any) -> int:

@@ -52,7 +52,8 @@ def _verified(store: Store, name: str, asked: Asked) -> dict[str, Any]:
         manifests,
         inspecting.event_files(store, kept_runs),
         inspecting.snapshots(store, name, kept_runs),
-        inspecting.ledgers(store, name),
+        inspecting.own_files(store, name),
+        inspecting.ledgers(store, name, kept_runs),
         inspecting.changes(store, name, kept_runs),
     ]
     if not any(check.problems for check in checks[:3]):
@@ -81,8 +82,13 @@ def _tables(store: Store, name: str, asked: Asked) -> list[Check]:
         return checks
     with tempfile.TemporaryDirectory(prefix="sojourn-") as named:
         folder = Path(named)
-        landed = recomputing.received(store, pipeline, folder)
-        if (told := _came_since(store, kept, landed)) is not None:
+        try:
+            landed = recomputing.received(store, pipeline, folder)
+            told = _came_since(store, kept, landed)
+        except SojournError as error:  # what is told of the journal, or who is forgotten, is damaged
+            checks[0].problems.append(f"no table was compared: {error.message}")
+            return checks
+        if told is not None:
             checks[0].notes.append(told)
             return checks
         files = [*recomputing.files_of(store, kept), *recomputing.landed_files(landed)]

@@ -78,7 +78,7 @@ FILTERS = {
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """A home that publishes a million sessions, as many events of users, and devices of two years."""
     server: Server | None = request.getfixturevalue("server") if request.param == "postgres" else None
-    place = Place(tmp_path / "home", server and server.database())
+    place = Place(tmp_path / "home", server.database() if server is not None else None)
     for pipeline, tables in TABLES.items():
         publish(place.open(), pipeline, tables)
     return place

@@ -21,7 +21,7 @@ def told(seconds):
 def test_bars_are_looked_into_only_where_quantiles_lie(count, width):
     """What other bars hold does not matter."""
     values = sorted(np.random.default_rng(count).exponential(20, count).round(1))
-    counts = {}
+    counts: dict[float, dict[float, int]] = {}
     for value in values:
         bar = counts.setdefault(value // width, {})
         bar[value] = bar.get(value, 0) + 1
@@ -36,12 +36,12 @@ def test_charts_have_the_quantiles_of_the_tables(drawn):
     """Of all sessions, and the medians of referrers, those of all others together included."""
     table = sessions(3000, 12)
     lengths = drawn("session_lengths", "webshop", {"sessions": table})["datasets"]["shape"][0]
-    expected = duckdb.sql(
+    expected = duckdb.execute(
         f"select quantile_cont(duration_seconds / 60, [0.25, 0.5, 0.75, 0.9]) from ({table})"
     ).fetchall()[0][0]
     assert [lengths[name] for name in ("p25", "median", "p75", "p90")] == pytest.approx(expected)
     spec = drawn("session_durations", "webshop", {"sessions": table})
-    medians = duckdb.sql(
+    medians = duckdb.execute(
         f"with named as (select coalesce(referrer, '(direct)') as name, duration_seconds as seconds from ({table})), "
         "ranked as (select name, row_number() over (order by count(*) desc, name) as place from named group by name) "
         "select least(place, 9), median(seconds) from named join ranked using (name) group by 1 order by 1"

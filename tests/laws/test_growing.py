@@ -102,7 +102,9 @@ def contents(draw, kind: str) -> bytes:
         found = draw(lines(KINDS[kind].name, 12))
     breaks = draw(st.sampled_from([b"\n", b"\r\n", b"\n\n"]))
     end = draw(st.sampled_from([b"", breaks, breaks, b"\r", b" "]))
-    return draw(st.sampled_from([b"", b"\xef\xbb\xbf"])) + breaks.join(found) + end
+    mark: bytes = draw(st.sampled_from([b"", b"\xef\xbb\xbf"]))
+    content: bytes = mark + breaks.join(found) + end
+    return content
 
 
 class Log:

@@ -68,6 +68,8 @@ def _row(row: dict[str, Any] | None) -> str:
 
 
 def _compared(store: Store, given: Sequence[str], settings: Sequence[str], memory: int | None) -> dict[str, Any]:
+    if settings and not given:
+        given = _only_one(store)
     is_supposed = bool(settings) or (len(given) == 1 and given[0].endswith(".toml"))
     if is_supposed and len(given) == 1:
         return differences.supposed(store, given[0], settings, memory)
@@ -76,6 +78,15 @@ def _compared(store: Store, given: Sequence[str], settings: Sequence[str], memor
     if len(given) not in (2, 3):
         raise UsageError("bad_diff", "name two runs: sojourn diff [PIPELINE] RUN_A RUN_B, such as previous current")
     return differences.of_runs(store, given[0] if len(given) == 3 else None, given[-2:], memory)
+
+
+def _only_one(store: Store) -> list[str]:
+    """The pipeline that is published, where it is the only one."""
+    names = sorted({row["pipeline"] for row in store.published()})
+    if len(names) != 1:
+        there = f"published are {', '.join(names)}" if names else "nothing is published yet"
+        raise UsageError("bad_diff", f"name the pipeline: sojourn diff PIPELINE --set NAME=VALUE; {there}")
+    return names
 
 
 def _size(memory: str | None) -> int | None:

@@ -6,7 +6,7 @@ from sojourn.options import opened, reading, stored
 
 
 @click.command()
-@click.argument("given", metavar="[PIPELINE] [RUN_A RUN_B]", nargs=-1, required=True)
+@click.argument("given", metavar="[PIPELINE] [RUN_A RUN_B]", nargs=-1)
 @click.option(
     "--set",
     "settings",
@@ -24,7 +24,8 @@ def diff(
     """Say what moved between two runs, or what would move by other rules.
 
     A RUN is its id, the beginning of one, current, or previous. With --set, or with a PIPELINE that is a TOML file,
-    what is published is compared with what other rules would make of the kept events; nothing is published.
+    what is published is compared with what other rules would make of the kept events; nothing is published. PIPELINE
+    can be left out where only one is published.
     """
     from sojourn import telling
 

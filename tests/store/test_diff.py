@@ -216,6 +216,7 @@ def test_runs_that_cannot_be_chosen(place: Place, tmp_path: Path, twice: list[st
     assert "[ambiguous_run]" in refused(place, common, "current")
     assert "[bad_diff]" in refused(place, twice[0])
     assert "[bad_diff]" in refused(place, *twice, "--set", "sessions.gap=20m")
+    assert place.call("diff", "--set", "sessions.gap=20m").status == 0  # there is one pipeline only
     assert "[not_published]" in refused(place, "activity", *twice)
     assert "[not_published]" in refused(place, "activity", "--set", "bucket_timezone=UTC")
     place.run("live", write(tmp_path / "live.jsonl", json.dumps({"session_id": "s", "seq": 1, "events": []})))

@@ -38,7 +38,8 @@ check: $(VENV)/.test-installed ## lint, format and types
 bench: $(VENV)/.bench-installed ## the benchmarks; writes benchmarks/RESULTS.md
 	@$(python) -m benchmarks.run $(ARGS)
 
-soak: $(VENV)/.test-installed ## the long crash, volume and load runs
+soak: $(VENV)/.test-installed ## the long crash, volume and load runs, and the long ones of the tests
+	@SOJOURN_LONG=1 $(python) -m pytest -n 2 tests/store $(ARGS)
 	@$(python) -m pytest soak $(ARGS)
 
 lock: $(VENV)/.lock-installed ## pins all requirements anew, from pyproject.toml

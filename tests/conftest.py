@@ -1,19 +1,55 @@
-"""What the closing lines of `make test` tell beside what was left out."""
+"""What is left to `make soak`, and what the closing lines of `make test` tell."""
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+_IN_BOTH_STORES = {
+    *("test_diff", "test_forgetting", "test_gc", "test_known_files", "test_manifests", "test_old_format"),
+    *("test_quarantine_back", "test_rebuilding", "test_replaying", "test_rollback", "test_verify"),
+}
+"""Modules whose tests run in every store, one in four of those with PostgreSQL at once and all in `make soak`."""
+
+_KILLED_AT_EVERY_STEP = {
+    *("test_killed_in_postgresql", "test_killed_at_any_step", "test_killed_at_every_step_of_gc"),
+    "test_killed_at_every_step[in_postgres]",
+}
+"""Minutes of kills at one step after the other; those at random moments, and of runs in a home, stay."""
+
 _SHOTS = Path(__file__).resolve().parents[1] / "build" / "screenshots"
 _began = time.time()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the long ones to `make soak`, which sets SOJOURN_LONG."""
+    if os.environ.get("SOJOURN_LONG"):
+        return
+    in_database = 0
+    kept: list[pytest.Item] = []
+    left: list[pytest.Item] = []
+    for item in items:
+        module = item.path.stem
+        is_long = item.name in _KILLED_AT_EVERY_STEP or item.name.partition("[")[0] in _KILLED_AT_EVERY_STEP
+        if module in _IN_BOTH_STORES and "in_postgres" in item.name:
+            in_database += 1
+            is_long |= in_database % 4 != 1
+        (left if is_long else kept).append(item)
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = kept
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
     """Where the pictures of the dashboard are, when these tests made some."""
     yield
+    if not os.environ.get("SOJOURN_LONG"):
+        terminalreporter.write_line(
+            "Long tests (kills at every step, three in four with both stores) are left to: make soak"
+        )
     made = sum(path.stat().st_mtime > _began for path in _SHOTS.glob("*.png"))
     if made:
         terminalreporter.write_line(f"{made} screenshots of the dashboard: {_SHOTS}")

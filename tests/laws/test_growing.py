@@ -145,7 +145,7 @@ def ends(entry: dict[str, Any]) -> dict[str, Any]:
     return {name: entry.get(name) for name in names}
 
 
-@examples(10)
+@examples(5)
 @given(st.data())
 def test_a_file_that_grows_gives_what_one_run_gives(folder, data):
     """Cut at any bytes, within lines and characters: the same tables and quarantine; what was read in all runs, less

@@ -90,7 +90,7 @@ def check_ledgers(report: dict[str, Any], told: list[dict[str, Any]]) -> None:
         assert ledger["read"] == sum(ends)
 
 
-@examples(8)
+@examples(4)
 @given(data=st.data())
 def test_runs_that_build_upon_each_other_give_the_tables_of_one_run(folder, data):
     """After every run the tables are the reference's over all that was read so far, and every file's ledger is the

@@ -25,7 +25,7 @@ def folder(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", PIPELINES)
-@examples(11)
+@examples(6)
 @given(data=st.data())
 def test_tables_are_those_of_the_reference(folder, name, data):
     """Sessions, durations, activity, transitions and pages of one run: the same rows, and the same ledger."""

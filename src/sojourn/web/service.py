@@ -26,6 +26,7 @@ class Service:
     """The parts of a running service: the *store* whose tables it answers from, live sessions, and who may ask.
 
     *is_going_down*: it takes nothing new. *watchers*: who listens to `web.watching` now.
+    *is_looked_at*: somebody asks for pages, or will.
     """
 
     store: Store
@@ -34,6 +35,7 @@ class Service:
     is_going_down: bool = False
     receiving: set[Holder] = field(default_factory=set)
     watchers: int = 0
+    is_looked_at: bool = False
     _looked: float = float("-inf")
     _faults: dict[str, SojournError | None] = field(default_factory=dict)
 

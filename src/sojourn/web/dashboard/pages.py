@@ -67,6 +67,7 @@ class PageRoute(APIRoute):
 def page(request: Request, template: str, status: int = 200, /, **given: Any) -> Response:
     """The page that *template* and what is *given* make."""
     service: Service = request.app.state.service
+    service.is_looked_at = True
     common = {
         "path": request.url.path,
         "view": "",

@@ -18,22 +18,31 @@ _EVERY = 1.0  # seconds
 
 
 async def warm_always(service: Service) -> None:
-    """Look at what is published, and again whenever a run has published."""
+    """Look at what is published, and again whenever a run has published.
+
+    A service that begins with nothing published and that nobody looks at only takes messages in: it needs no pictures.
+    """
     seen: list[dict[str, Any]] = []
+    service.is_looked_at |= bool(await asyncio.to_thread(_published, service, seen))
     while True:
-        seen = await asyncio.to_thread(_warmed, service, seen)
+        if service.is_looked_at:
+            seen = await asyncio.to_thread(_warmed, service, seen)
         await asyncio.sleep(_EVERY)
 
 
 def _warmed(service: Service, seen: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What is published now; every view of it was looked at, unless it was *seen* before."""
-    try:
-        published = service.store.published()
-    except (SojournError, OSError):  # pages say what is wrong
-        return seen
+    published = _published(service, seen)
     if published != seen:
         look(service)
     return published
+
+
+def _published(service: Service, otherwise: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    try:
+        return service.store.published()
+    except (SojournError, OSError):  # pages say what is wrong
+        return otherwise
 
 
 def look(service: Service) -> None:

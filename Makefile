@@ -25,7 +25,7 @@ install_pinned := $(install) --require-hashes --requirement
 run: $(VENV)/.run-installed ## the main job on sample data: makes the data, runs the pipelines, shows the results
 	@$(python) -m sojourn.demo $(ARGS)
 
-test: $(VENV)/.test-installed ## all tests, those against a real PostgreSQL included (at most 12 minutes)
+test: $(VENV)/.test-installed ## all tests, those against a real PostgreSQL included (some 15 minutes)
 	@$(python) -m pytest -n 2 tests $(ARGS)
 
 check: $(VENV)/.test-installed ## lint, format and types

@@ -11,7 +11,8 @@ _IN_BOTH_STORES = {
     *("test_diff", "test_forgetting", "test_gc", "test_known_files", "test_manifests", "test_old_format"),
     *("test_quarantine_back", "test_rebuilding", "test_replaying", "test_rollback", "test_verify"),
 }
-"""Modules whose tests run in every store, one in four of those with PostgreSQL at once and all in `make soak`."""
+"""Modules whose tests run in every store: one in four of those with PostgreSQL at once, as of those of the service,
+and all in `make soak`."""
 
 _KILLED_AT_EVERY_STEP = {
     *("test_killed_in_postgresql", "test_killed_at_any_step", "test_killed_at_every_step_of_gc"),
@@ -33,7 +34,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         module = item.path.stem
         is_long = item.name in _KILLED_AT_EVERY_STEP or item.name.partition("[")[0] in _KILLED_AT_EVERY_STEP
-        if module in _IN_BOTH_STORES and "in_postgres" in item.name:
+        is_of_service = "service" in item.path.parts and "[postgres" in item.name
+        if is_of_service or (module in _IN_BOTH_STORES and "in_postgres" in item.name):
             in_database += 1
             is_long |= in_database % 4 != 1
         (left if is_long else kept).append(item)

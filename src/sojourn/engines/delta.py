@@ -57,12 +57,11 @@ def _views(
     numbered(connection, "numbered_events", [*kept, *withdrawn, *new])
     first = 0
     for name, some in (("kept", kept), ("withdrawn", withdrawn), ("new", new)):
-        rows = rows_of(source, some) if some else _no_rows(source)
         part = ", _part" if name == "new" else ""
         joined = "join numbered_events using (_file)" if name == "new" else ""
         connection.execute(
             f"create temp view {name}_rows as select {fields_of(source)}, _file, _row{part} "
-            f"from (select * replace (_file + {first} as _file) from ({rows})) {joined}"
+            f"from (select * replace (_file + {first} as _file) from ({rows_of(source, some)})) {joined}"
         )
         first += len(some)
     columns = f"{fields_of(source)}, _file, _row"
@@ -156,10 +155,3 @@ def _make_after(connection: Connection, source: Source) -> None:
 def _same(keys: list[str], left: str, right: str) -> str:
     """That two rows have the same identity; nulls are alike."""
     return " and ".join(f"{left}.{key} is not distinct from {right}.{key}" for key in keys)
-
-
-def _no_rows(source: Source) -> str:
-    """No rows, with the columns of `rows_of`."""
-    kinds = {"integer": "bigint", "number": "double", "boolean": "boolean", "time": "bigint"}
-    nulls = [f"null::{kinds.get(kind, 'varchar')} as {identifier(name)}" for name, kind in source.landed.items()]
-    return f"select {', '.join(nulls)}, 0::bigint as _file, 0::bigint as _row where false"

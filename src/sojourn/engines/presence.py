@@ -139,4 +139,3 @@ def _renew_fleets(connection: Connection, planned: Plan, pipeline: Pipeline) -> 
         connection.execute(f"create or replace temp table changes_now as {later}")
         sql = given(planned.touched["changed_since"], before=f"from _{name}", after="from changes_now")
         create(connection, f"_{name}", sql)
-        create(connection, name, planned.steps[name])

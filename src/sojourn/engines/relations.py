@@ -42,20 +42,11 @@ def landed(connection: Connection, name: str, source: Source, files: Sequence[Ev
     `_is_new`, `_file` (its number in `numbered_NAME`) and `_row`.
     """
     numbered(connection, f"numbered_{name}", files)
-    columns = source.landed
-    if not files:
-        nulls = [f"null::{_KINDS.get(kind, 'varchar')} as {identifier(column)}" for column, kind in columns.items()]
-        connection.execute(f"create temp view landed_{name} as select {', '.join(nulls)} where false")
-        connection.execute(
-            f"create temp view parts_{name} as select *, 0::bigint as _part, true as _is_new, 0::bigint as _file, "
-            f"0::bigint as _row from landed_{name}"
-        )
-        return
-    fields, paths = fields_of(source), parquet(file.path for file in files)
-    connection.execute(f"create temp view landed_{name} as select {fields} from {paths}")
+    fields, rows = fields_of(source), rows_of(source, files)
+    connection.execute(f"create temp view landed_{name} as select {fields} from ({rows})")
     connection.execute(
         f"create temp view parts_{name} as select {fields}, _part, _part >= 0 as _is_new, _file, _row "
-        f"from ({rows_of(source, files)}) join numbered_{name} using (_file)"
+        f"from ({rows}) join numbered_{name} using (_file)"
     )
 
 
@@ -66,6 +57,9 @@ def fields_of(source: Source) -> str:
 
 def rows_of(source: Source, files: Sequence[EventFile]) -> str:
     """The rows of *files* with the number of each file in this order, `_file`, and of each row within, `_row`."""
+    if not files:
+        nulls = [f"null::{_KINDS.get(kind, 'varchar')} as {identifier(name)}" for name, kind in source.landed.items()]
+        return f"select {', '.join(nulls)}, 0::bigint as _file, 0::bigint as _row where false"
     paths = parquet(file.path for file in files)
     return f"select {fields_of(source)}, file_index::bigint as _file, file_row_number as _row from {paths}"
 

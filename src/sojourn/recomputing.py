@@ -1,5 +1,6 @@
 """Tables computed again from the events that are kept, aside: into a folder of their own. Nothing is published."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from sojourn.pipeline import DEFAULT_GOALS, Pipeline, Source, TableSettings
 from sojourn.reading.forgotten import load as load_forgotten
 from sojourn.reading.land import Landed, Landing, land
 from sojourn.store.base import Store
-from sojourn.store.manifest import Kept
+from sojourn.store.manifest import Kept, KeptFile
 from sojourn.store.streams import journal_of
 
 
@@ -42,16 +43,20 @@ def compute(store: Store, pipeline: Pipeline, kept: Kept, folder: Path, memory: 
 
 def files_of(store: Store, kept: Kept) -> list[EventFile]:
     """The kept files of a run. Raises `SojournError` ``events_missing`` for the first that is gone."""
-    files = [
-        EventFile(store.event_path(file.name), Path(file.name).name.partition("-")[0], name=file.name)
-        for file in kept.files
-    ]
+    files = kept_files(store, kept.files)
     for file in files:
         if not file.path.exists():
             raise SojournError(
                 "events_missing", f"the kept events {file.path} are gone; bring the home back from a backup"
             )
     return files
+
+
+def kept_files(store: Store, files: Iterable[KeptFile]) -> list[EventFile]:
+    """Kept *files* as tables are made of them; each is named after the source whose records it holds."""
+    return [
+        EventFile(store.event_path(file.name), Path(file.name).name.partition("-")[0], name=file.name) for file in files
+    ]
 
 
 def by_rules(name: str, kept: Kept) -> Pipeline:

@@ -23,10 +23,11 @@ from sojourn.reading.inputs import Input, as_given
 from sojourn.reading.known import KnownInput, Reading, recognise
 from sojourn.reading.land import Landed, Landing, Part, land
 from sojourn.reading.remembering import remember
+from sojourn.recomputing import kept_files
 from sojourn.rereading import reading_changed
 from sojourn.store.base import Publication, Store
 from sojourn.store.files import tell
-from sojourn.store.manifest import Kept, KeptFile
+from sojourn.store.manifest import Kept
 
 Progress = Callable[[int], None]
 
@@ -128,13 +129,13 @@ def _publish(
     snapshot = staging / "snapshot.duckdb"
     built = build(
         pipeline,
-        _kept_files(stay, store) + event_files(landed, run),
+        kept_files(store, stay) + event_files(landed, run),
         snapshot,
         options.memory,
         staging / "spill",
         options.until,
         base=_base(pipeline, kept, store),
-        withdrawn=_kept_files((file for file in kept.files if file.name in withdrawn), store),
+        withdrawn=kept_files(store, (file for file in kept.files if file.name in withdrawn)),
     )
     run.tables = built.tables
     balance(run, landed, built, kept)
@@ -305,10 +306,6 @@ def _base(pipeline: Pipeline, kept: Kept, store: Store) -> Path | None:
     return store.base(pipeline.name, kept) if kept.rules == pipeline.rules() else None
 
 
-def _kept_files(files: Iterable[KeptFile], store: Store) -> list[EventFile]:
-    return [EventFile(store.event_path(file.name), _source_of(file.name), name=file.name) for file in files]
-
-
 def event_files(landed: Iterable[Landed], run: Run) -> list[EventFile]:
     """What this run landed, and what it will be called when it is kept."""
     return [
@@ -323,11 +320,6 @@ def event_files(landed: Iterable[Landed], run: Run) -> list[EventFile]:
         for part in source.parts
         if part.rows
     ]
-
-
-def _source_of(file: str) -> str:
-    """The source whose records a kept file holds, by its name."""
-    return Path(file).name.partition("-")[0]
 
 
 def _check_limit(run: Run, options: Options) -> None:

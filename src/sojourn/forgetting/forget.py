@@ -22,9 +22,7 @@ from sojourn.forgetting.rewriting import Rewritten, corrected, rewrite
 from sojourn.loading import load as load_pipeline
 from sojourn.loading import ready_pipelines
 from sojourn.pipeline import Pipeline, did_you_mean
-from sojourn.reading.forgotten import load
-from sojourn.reading.land import Landing, land
-from sojourn.recomputing import by_rules, files_of
+from sojourn.recomputing import by_rules, files_of, received
 from sojourn.store.base import Publication, Store
 from sojourn.store.removing import remove_sessions, vacuum
 from sojourn.store.schemas import IDENTITY, QUARANTINE
@@ -110,9 +108,16 @@ def _compute_again(
     files += [
         EventFile(one.path, one.path.name.partition("-")[0], name=str(_name(run, one))) for one in done if one.path
     ]
-    received = _received(store, pipeline, staging / "received")
+    landed = received(store, pipeline, staging / "received")  # without the sessions that are to be forgotten
     snapshot, spill = staging / "snapshot.duckdb", staging / "spill"
-    built = build(pipeline, [*files, *received], snapshot, memory, spill, found.kept.until)
+    built = build(
+        pipeline,
+        [*files, *runs.event_files([landed] if landed is not None else [], run)],
+        snapshot,
+        memory,
+        spill,
+        found.kept.until,
+    )
     run.tables = built.tables
     fresh = store.keep_events([one.path for one in done if one.path], found.name, run.run_id)
     gone = {one.file.name: one.gone for one in done}
@@ -133,20 +138,6 @@ def _compute_again(
 
 def _name(run: runs.Run, one: Rewritten) -> str | None:
     return f"{run.pipeline}/{run.run_id}/{one.path.name}" if one.path is not None else None
-
-
-def _received(store: Store, pipeline: Pipeline, folder: Path) -> list[EventFile]:
-    """The journal's entries, where the pipeline reads them: without the sessions that are to be forgotten."""
-    journal = journal_of(store) if pipeline.events.format == "streams" else None
-    if journal is None:
-        return []
-    landing = Landing("events", pipeline.events, folder, forgotten=load(store.home, pipeline.name))
-    landed = land([journal], landing, progress=lambda _: None)
-    return [
-        EventFile(landing.event_file(part.number), "events", part.number, is_kept=False)
-        for part in landed.parts
-        if part.rows
-    ]
 
 
 def _run_again(store: Store, pipeline: Pipeline, memory: int | None) -> dict[str, Any]:

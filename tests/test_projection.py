@@ -18,9 +18,12 @@ from tests.laws.effort import EFFORT, examples
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from sojourn.projection import Counts
+    from sojourn.theta import Numbers
 
 FIRST = date(2024, 1, 1)
+CLOSE = 1e-4
+"""As near as statsmodels, which stops its search early, comes to the best smoothing."""
+
 QUANTILE = 1.2815515655446004
 """Of the normal distribution: four fifths lie within so many deviations."""
 
@@ -39,8 +42,8 @@ def fleet(**classes: Iterable[float]) -> pa.Table:
 EMPTY = fleet()
 
 
-def noisy(days: int, level: float = 100, seed: int = 1) -> Counts:
-    """Counts with a weekly rhythm, a slope and chance in them."""
+def noisy(days: int, level: float = 100, seed: int = 1) -> Numbers:
+    """Numbers with a weekly rhythm, a slope and chance in them."""
     at = np.arange(days)
     mean = (level + 0.1 * at) * (1 + 0.2 * np.sin(2 * np.pi * at / 7))
     return np.random.default_rng(seed).poisson(mean).astype(np.float64)
@@ -52,7 +55,7 @@ def daily(counts: Iterable[float]) -> list[dict[str, Any]]:
     return rows
 
 
-def column(rows: list[dict[str, Any]], name: str) -> Counts:
+def column(rows: list[dict[str, Any]], name: str) -> Numbers:
     """One column of a projection."""
     return np.array([row[name] for row in rows])
 
@@ -115,17 +118,17 @@ def test_errors_are_those_of_weeks_held_out(days: int, held_out: int) -> None:
     model = ThetaModel(known, period=7).fit().forecast(held_out).to_numpy()
     repeated = [known[-7 + at % 7] for at in range(held_out)]
     rows = daily(counts)
-    assert set(column(rows, "error")) == {np.abs(model - truth).mean()}
+    assert column(rows, "error") == pytest.approx([np.abs(model - truth).mean()] * DAYS, rel=CLOSE)
     assert set(column(rows, "error_as_last_week")) == {np.abs(np.array(repeated) - truth).mean()}
 
 
 @pytest.mark.parametrize("counts", [noisy(365), np.append(noisy(200, level=5), [0, 0, 9])])
-def test_devices_are_the_models_and_intervals_those_of_smoothing(counts: Counts) -> None:
+def test_devices_are_the_models_and_intervals_those_of_smoothing(counts: Numbers) -> None:
     """The first day after the history is the unfinished one, which is not told; both kinds of season."""
     model = ThetaModel(counts, period=7)
     fitted = model.fit()
     rows = daily(counts)
-    assert column(rows, "devices") == pytest.approx(fitted.forecast(DAYS + 1).to_numpy()[1:], rel=1e-12)
+    assert column(rows, "devices") == pytest.approx(fitted.forecast(DAYS + 1).to_numpy()[1:], rel=CLOSE)
 
     season = fitted.forecast_components(7 * 60)["seasonal"].to_numpy()
     of_history = np.array([season[(at - len(counts)) % 7] for at in range(len(counts))])
@@ -136,8 +139,8 @@ def test_devices_are_the_models_and_intervals_those_of_smoothing(counts: Counts)
         level += alpha * errors[-1]
     margins = QUANTILE * np.sqrt(np.mean(np.square(errors)) * (1 + np.arange(1, DAYS + 1) * alpha**2))
     margins *= season[1 : DAYS + 1] if model.method == "mul" else 1
-    assert column(rows, "upper") == pytest.approx(column(rows, "devices") + margins)
-    assert column(rows, "lower") == pytest.approx(np.maximum(0, column(rows, "devices") - margins))
+    assert column(rows, "upper") == pytest.approx(column(rows, "devices") + margins, rel=CLOSE)
+    assert column(rows, "lower") == pytest.approx(np.maximum(0, column(rows, "devices") - margins), rel=CLOSE)
 
 
 def test_both_kinds_of_season_are_tried_above() -> None:

@@ -5,15 +5,13 @@ A week here is seven days counted back from the last day that is used, not a cal
 
 import itertools
 from datetime import date, timedelta
-from statistics import NormalDist
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-Counts: TypeAlias = np.ndarray[tuple[int], np.dtype[np.float64]]
-"""Devices by day, without a gap."""
+from sojourn.theta import Numbers, forecast
 
 SCHEMA = pa.schema(
     [
@@ -93,14 +91,14 @@ def _rows(series: str, table: pa.Table, beginning: int = 0, unfinished: int = 0)
     return rows
 
 
-def _counts(table: pa.Table, fleet_size: str) -> Counts:
+def _counts(table: pa.Table, fleet_size: str) -> Numbers:
     """One class's devices in the order of days."""
     of_class = table.filter(pc.equal(table["fleet_size"], fleet_size)).sort_by("day")
-    counts: Counts = of_class["devices"].to_numpy().astype(np.float64)
+    counts: Numbers = of_class["devices"].to_numpy().astype(np.float64)
     return counts
 
 
-def _errors(history: Counts) -> dict[str, float]:
+def _errors(history: Numbers) -> dict[str, float]:
     """How far a projection of the last weeks from those before them is from the truth, on average, in devices."""
     days = min(HELD_OUT_WEEKS, len(history) // WEEK - FITTED_WEEKS) * WEEK
     known, truth = history[:-days], history[-days:]
@@ -111,36 +109,13 @@ def _errors(history: Counts) -> dict[str, float]:
     }
 
 
-def _as_last_week(history: Counts, days: int) -> Counts:
+def _as_last_week(history: Numbers, days: int) -> Numbers:
     """The last week, again and again."""
     return np.resize(history[-WEEK:], days)
 
 
-def _forecast(history: Counts, days: int) -> tuple[Counts, Counts]:
+def _forecast(history: Numbers, days: int) -> tuple[Numbers, Numbers]:
     """The days after *history*, and how far to either side of each its interval reaches."""
     if np.array_equal(history[WEEK:], history[:-WEEK]):  # nothing ever differs from a week before: no model has work
         return _as_last_week(history, days), np.zeros(days)
-    from statsmodels.tsa.forecasting.theta import ThetaModel  # takes seconds
-
-    model = ThetaModel(history, period=WEEK)
-    fitted = model.fit()
-    components = fitted.forecast_components(max(days, WEEK))
-    season: Counts = components["seasonal"].to_numpy()
-    of_history = np.resize(np.roll(season[:WEEK], len(history)), len(history))
-    is_factor = model.method == "mul"
-    margins = _margins(history / of_history if is_factor else history - of_history, fitted.params["alpha"], days)
-    devices: Counts = fitted.forecast(days).to_numpy()
-    return devices, margins * season[:days] if is_factor else margins
-
-
-def _margins(level: Counts, alpha: float, days: int) -> Counts:
-    """Half the width of each day's interval, from the errors of smoothing *level* (without the season) by *alpha*.
-
-    The model's own `prediction_intervals` does not serve. It estimates the errors from the history with its season,
-    lets their variance grow by 1 + (alpha - 1)^2 a day where smoothing has alpha^2, and takes ten times the fit's time.
-    """
-    from statsmodels.tsa.statespace.exponential_smoothing import ExponentialSmoothing
-
-    smoothing = ExponentialSmoothing(level, initial_level=level[0], initialization_method="known")
-    errors: Counts = smoothing.filter([alpha], cov_type="none").get_forecast(days).se_mean
-    return errors * NormalDist().inv_cdf((1 + COVERAGE) / 2)
+    return forecast(history, days, WEEK, COVERAGE)

@@ -1,8 +1,6 @@
 """Tables that a library works out from what SQL has made, when a run is built. Each is imported only for its own."""
 
 from collections.abc import Callable
-from importlib import import_module
-from threading import Thread
 
 import pyarrow as pa
 
@@ -10,12 +8,6 @@ from sojourn.pipeline import Pipeline
 
 Ask = Callable[[str], pa.Table]
 """The rows of an SQL query."""
-
-
-def prepare(pipeline: Pipeline) -> None:
-    """Import the library of projections while the engine computes: it takes as long as a small run."""
-    if "fleet_projection" in pipeline.tables:
-        Thread(target=import_module, args=("statsmodels.tsa.forecasting.theta",), daemon=True).start()
 
 
 def fleet_projection(ask: Ask, pipeline: Pipeline) -> pa.Table:

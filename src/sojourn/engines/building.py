@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sojourn.engines import duckdb as engine
-from sojourn.engines.apart import prepare
 from sojourn.engines.duckdb import Connection, identifier
 from sojourn.engines.increments import increment
 from sojourn.engines.plans import Plan, plan
@@ -44,7 +43,6 @@ def build(
     has changed is made anew.
     """
     planned = plan(pipeline)
-    prepare(pipeline)
     if base is not None and all(file.is_kept for file in files):
         shutil.copyfile(base, snapshot)
         with _opened(snapshot, memory, spill, until) as connection:

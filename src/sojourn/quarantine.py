@@ -87,11 +87,7 @@ def _outdated(store: Store, run: list[Landed], pipeline: str, refused: Path | No
     if not read:
         return identity.empty_table()
     contents = ", ".join(map(engine.quote, sorted(read)))
-    names = ", ".join((*IDENTITY, "reason", "value"))
-    sql = (
-        f"select {names} from sojourn.quarantine where pipeline = {engine.quote(pipeline)} and content in ({contents})"
-    )
-    with store.query(sql) as reader:
+    with store.standing(pipeline, f"content in ({contents})", (*IDENTITY, "reason", "value")) as reader:
         standing = reader.read_all()
     if not standing.num_rows:
         return identity.empty_table()

@@ -201,8 +201,7 @@ def specification(name: str, store: Store, pipeline: str | None = None) -> dict[
     """
     chart = _chart(name)
     source = pipeline or chart.pipeline
-    published = store.needed(f"chart {name}", source, chart.tables)
-    with store.reading(source) as reading:
+    with store.reading_for(f"chart {name}", source, chart.tables) as (reading, published):
         return picture(chart, reading, source, published)
 
 

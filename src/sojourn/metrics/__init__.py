@@ -50,9 +50,8 @@ def evaluate(name: str, store: Store, pipeline: str | None = None) -> dict[str, 
     """The metric's value over the published tables: an object, or a list of rows."""
     wanted = metric(name)
     source = pipeline or wanted.pipeline
-    store.needed(f"metric {name}", source, sorted(wanted.tables))
-    with store.query(wanted.sql, pipeline=source) as reader:
-        rows: list[dict[str, Any]] = reader.read_all().to_pylist()
+    with store.reading_for(f"metric {name}", source, sorted(wanted.tables)) as (reading, _):
+        rows: list[dict[str, Any]] = reading.query(wanted.sql).read_all().to_pylist()
     return rows[0] if wanted.is_one_row else rows
 
 

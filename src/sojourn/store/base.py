@@ -3,7 +3,7 @@
 import json
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from sojourn.store import manifest, refusals
 from sojourn.store.files import checksum, locked, make_folder, move, remove_all_but
 from sojourn.store.manifest import Change, Entry, Kept, KeptFile
 from sojourn.store.readings import Limits, Reading
+from sojourn.store.schemas import QUARANTINE
 
 KEPT_RUNS = 3
 """Runs of a pipeline that can be gone back to, the current one included, where `SOJOURN_KEEP_RUNS` says nothing."""
@@ -164,7 +165,7 @@ class Store(ABC):
         staged = [publication.snapshot.rename(publication.snapshot.with_name(target.name))]
         if len(runs) > 1 and (publication.quarantine or publication.replayed):
             staged.append(path := staged[0].with_name(f"{run_id}{refusals.SUFFIX}"))
-            with self._standing(name, refusals.contents(publication.replayed)) as standing:
+            with self.standing(name, refusals.contents(publication.replayed)) as standing:
                 refusals.write(path, standing, publication.quarantine, publication.replayed)
             changes += (Change(run_id, checksum(path)),)
         kept = msgspec.structs.replace(publication.kept, checksum=checksum(staged[0]), changes=changes)
@@ -190,7 +191,7 @@ class Store(ABC):
         again = [self._changed(pipeline, one) for one in wanted if one not in left]
         come = gone = None
         if undone or again:
-            with self._standing(pipeline, "true") as standing:
+            with self.standing(pipeline, "true") as standing:
                 come, gone = refusals.moved(standing, undone, again, self.staging(report["run_id"]))
         self._commit(Publication(kept[run_id], snapshot, report, come, gone), entry.runs)
 
@@ -305,8 +306,10 @@ class Store(ABC):
         with self.reading(pipeline) as reading:
             yield reading.query(sql)
 
-    def needed(self, by: str, pipeline: str, tables: Sequence[str]) -> set[str]:
-        """Every table that *pipeline* publishes, when all of *tables* are among them, which something needs (*by*).
+    @contextmanager
+    def reading_for(self, by: str, pipeline: str, tables: Collection[str]) -> Iterator[tuple[Reading, set[str]]]:
+        """A reading of *pipeline*, and every table it publishes, when all of *tables* are among them, which something
+        needs (*by*).
 
         Else a `UsageError` names the one that is missing, or a `SojournError` what to begin with.
         """
@@ -317,14 +320,11 @@ class Store(ABC):
         if missing := [table for table in tables if table not in published]:
             said = f"the {by} needs the table {missing[0]}, which {pipeline} does not publish"
             raise UsageError("missing_table", said)
-        if "sessions" in tables and self._is_by_markers(pipeline):
-            said = f"the {by} needs page views, actors and referrers; sessions by markers, as {pipeline} has, know none"
-            raise UsageError("by_markers", said)
-        return published
-
-    def _is_by_markers(self, pipeline: str) -> bool:
         with self.reading(pipeline) as reading:
-            return "status" in reading.query("select * from sessions limit 0").read_all().column_names
+            if "sessions" in tables and "status" in reading.columns("sessions"):
+                said = f"sessions by markers, as {pipeline} has, know none"
+                raise UsageError("by_markers", f"the {by} needs page views, actors and referrers; {said}")
+            yield reading, published
 
     @contextmanager
     def passing(self, _pipeline: str) -> Iterator["Store"]:
@@ -348,8 +348,10 @@ class Store(ABC):
         """The pipelines that publish here, by name."""
 
     @abstractmethod
-    def _standing(self, pipeline: str, where: str) -> AbstractContextManager[pa.RecordBatchReader]:
-        """The rows of *pipeline* in the quarantine that meet the SQL condition *where*, with all columns."""
+    def standing(
+        self, pipeline: str, where: str, names: Sequence[str] = QUARANTINE.names
+    ) -> AbstractContextManager[pa.RecordBatchReader]:
+        """The rows of *pipeline* in the quarantine that meet the SQL condition *where*, the columns *names* of them."""
 
     @abstractmethod
     def _commit(self, publication: Publication, runs: list[str]) -> None:

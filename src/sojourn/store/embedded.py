@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ from sojourn.store.current import Current
 from sojourn.store.files import remove_all_but, write_whole
 from sojourn.store.manifest import Entry, published
 from sojourn.store.readings import Limits, Reading
-from sojourn.store.schemas import FORMAT
+from sojourn.store.schemas import FORMAT, QUARANTINE
 from sojourn.store.upgrading import upgrade_home
 
 
@@ -118,9 +118,11 @@ class Embedded(Store):
         return self._catalog().pipelines
 
     @contextmanager
-    def _standing(self, pipeline: str, where: str) -> Iterator[pa.RecordBatchReader]:
+    def standing(
+        self, pipeline: str, where: str, names: Sequence[str] = QUARANTINE.names
+    ) -> Iterator[pa.RecordBatchReader]:
         """Its files alone: tables that are damaged are not in the way."""
-        with own_tables.standing(self.home, self._catalog(), pipeline, where) as rows:
+        with own_tables.standing(self.home, self._catalog(), pipeline, where, names) as rows:
             yield rows
 
     def _commit(self, publication: Publication, runs: list[str]) -> None:

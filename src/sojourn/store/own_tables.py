@@ -4,7 +4,7 @@ the catalog.
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -112,14 +112,16 @@ def merge_runs(home: Path, catalog: Catalog, goes: str, *, is_dry: bool) -> int:
 
 
 @contextmanager
-def standing(home: Path, catalog: Catalog, pipeline: str, where: str) -> Iterator[pa.RecordBatchReader]:
-    """The rows of *pipeline* in the quarantine that meet the SQL condition *where*."""
+def standing(
+    home: Path, catalog: Catalog, pipeline: str, where: str, names: Sequence[str]
+) -> Iterator[pa.RecordBatchReader]:
+    """The rows of *pipeline* in the quarantine that meet the SQL condition *where*, the columns *names* of them."""
     paths = [quarantine_path(home, name) for name in catalog.quarantine if name.startswith(f"{pipeline}/")]
     if not paths:
-        yield QUARANTINE.empty_table().to_reader()
+        yield QUARANTINE.empty_table().select(names).to_reader()
         return
     with engine.connect() as connection:
-        sql = f"select {', '.join(QUARANTINE.names)} from {engine.parquet(paths)} where {where}"
+        sql = f"select {', '.join(names)} from {engine.parquet(paths)} where {where}"
         yield connection.sql(sql).to_arrow_reader(10_000)
 
 

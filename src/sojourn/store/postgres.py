@@ -3,7 +3,7 @@
 import re
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -77,9 +77,11 @@ class Postgres(Store):
             relations.exchange(session, publication.pipeline, parts)
 
     @contextmanager
-    def _standing(self, pipeline: str, where: str) -> Iterator[pa.RecordBatchReader]:
-        names = ", ".join(QUARANTINE.names)
-        sql = f"select {names} from sojourn.quarantine where pipeline = {quote(pipeline)} and ({where})"
+    def standing(
+        self, pipeline: str, where: str, names: Sequence[str] = QUARANTINE.names
+    ) -> Iterator[pa.RecordBatchReader]:
+        """In a session of its own: it is streamed while others go on."""
+        sql = f"select {', '.join(names)} from sojourn.quarantine where pipeline = {quote(pipeline)} and ({where})"
         with self._sessions.session() as session:
             yield session.stream(sql, copies=True)
 

@@ -32,6 +32,10 @@ class Reading(ABC):
     def query(self, sql: str) -> pa.RecordBatchReader:
         """The result of a person's read-only query."""
 
+    def columns(self, table: str) -> list[str]:
+        """The names of a table's columns."""
+        return list(self.query(f"select * from {identifier(table)} limit 0").schema.names)
+
     def table(
         self,
         pipeline: str,

@@ -43,7 +43,7 @@ def increment(
         if not renew_presence(connection, planned, pipeline):
             return None
         done |= {"_servers", "_observation", "presence", "_days", "_observed", "_online"}
-        done |= {"_fleet_daily", "_fleet_rolling_28d"}
+        done |= {"_fleet_daily", "_fleet_rolling_28d", "_repairs"}
     _scopes(connection, pipeline)
     for name, sql in steps.items():
         if name not in done:

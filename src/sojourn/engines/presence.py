@@ -9,6 +9,8 @@ from sojourn.pipeline import Pipeline
 
 _PAIR = ("user_id", "device_id")
 _DAY = 86_400_000_000
+_AROUND = 4
+"""Days before `since` from which an interval may reach into a day that changes, in any time zone."""
 _FLEETS = ("fleet_daily", "fleet_rolling_28d")
 
 
@@ -24,19 +26,22 @@ def renew_presence(connection: Connection, planned: Plan, pipeline: Pipeline) ->
     if not number(connection, asked.format(f"now.ends >= was.ends and {latest} <= was.ends")):
         return False
     is_later = bool(number(connection, asked.format("now.ends > was.ends")))
-    _scope(connection, steps["_servers"])
+    _scope(connection, steps["_servers"], is_later=is_later)
     create(connection, "_observation", "from observation_now")
     _renew_intervals(connection, planned, is_later=is_later)
     _renew_times(connection, planned)
+    _renew_repairs(connection, planned)
     _renew_days(connection, planned)
     _renew_fleets(connection, planned, pipeline)
     return True
 
 
-def _scope(connection: Connection, servers: str) -> None:
-    """`touched_devices` (with other events, or on servers of which something else is known now), and `touched_after`:
-    their events from the instant `since` on, at which an interval begins that nothing has touched: what was before it
-    stays. It is null where nothing stays.
+def _scope(connection: Connection, servers: str, *, is_later: bool) -> None:
+    """`anew`: devices with the instant `since`, which no change comes before. It is null where nothing stays.
+
+    Those that are touched (with other events, or on servers of which something else is known now) have that at which
+    an interval begins that nothing has touched; `touched_after` are their events from it on. The others that were
+    online when observation ended, which is later now, have that end.
     """
     connection.execute(f"create temp table servers_now as {servers}")
     changed = (
@@ -49,73 +54,103 @@ def _scope(connection: Connection, servers: str) -> None:
         f"semi join ({changed}) using (server_id)) group by device_id"
     )
     connection.execute(
-        "create temp table touched_devices as select touched.device_id, max(presence.started_at) as since "
+        "create temp table anew as select touched.device_id, max(presence.started_at) as since, true as is_touched "
         f"from first_touched as touched left join presence on {same('presence', 'device_id')} "
         "and presence.started_at < touched.first_at group by touched.device_id"
     )
     connection.execute(
-        f"create temp table touched_after as select after.* from after join touched_devices as touched "
+        f"create temp table touched_after as select after.* from after join anew as touched "
         f"on {same('after', 'device_id')} where since is null or occurred_at >= epoch_us(since)"
     )
     create(connection, "_servers", "from servers_now")
+    online = f"presence anti join anew as touched on {same('presence', 'device_id')} where {_is_open(is_later=is_later)}"
+    ended = "make_timestamp((select ends from state._observation))"
+    connection.execute(f"insert into anew select distinct device_id, {ended}, false from {online}")
+
+
+def _is_open(*, is_later: bool) -> str:
+    """Which intervals last until the end of observation, where that is later now."""
+    return f"ended_by = 'observation_end' and {is_later}"
 
 
 def _renew_intervals(connection: Connection, planned: Plan, *, is_later: bool) -> None:
-    """The table `presence`. Made besides: `extended`, the intervals of untouched devices that last until the end of
-    observation, which is later now.
+    """The table `presence`. Made besides, each with `since`: `gone` and `come`, the intervals that left and those in
+    their place, and `staying`, those of the same devices that reach into the days from shortly before `since` on.
     """
-    fresh = given(planned.steps["presence"], events="from touched_after")
-    connection.execute(f"create temp table fresh as {as_published(connection, 'presence', fresh)}")
     connection.execute(
-        f"delete from presence using touched_devices as touched where {same('presence', 'device_id')} "
-        "and (since is null or started_at >= since)"
+        "create temp table standing as select presence.*, presence.rowid as _id, since, is_touched, "
+        f"is_touched and (since is null or started_at >= since) as is_anew, {_is_open(is_later=is_later)} as is_open "
+        f"from presence join anew as touched on {same('presence', 'device_id')} "
+        f"where since is null or ended_at >= since - interval {_AROUND} days"
     )
-    is_open = f"ended_by = 'observation_end' and {is_later}"
-    rows = f"select * from presence where {is_open}"
-    extended = given(planned.touched["extended"], presence=rows)
-    connection.execute(f"create temp table extended as {as_published(connection, 'presence', extended)}")
-    connection.execute(f"delete from presence where {is_open}")
-    connection.execute("insert into presence from fresh union all from extended")
+    for name, which in (("gone", "is_anew or is_open"), ("staying", "not (is_anew or is_open)")):
+        connection.execute(f"create temp view {name} as select * exclude (_id) from standing where {which}")
+    fresh = given(planned.steps["presence"], events="from touched_after")
+    extended = given(planned.touched["extended"], presence="from standing where is_open and not is_anew")
+    rows = " union all ".join(as_published(connection, "presence", sql) for sql in (fresh, extended))
+    connection.execute(
+        f"create temp table come as select come.*, since from ({rows}) as come "
+        f"join anew as touched on {same('come', 'device_id')}"
+    )
+    connection.execute("delete from presence where rowid in (select _id from standing where is_anew or is_open)")
+    connection.execute("insert into presence select * exclude (since) from come")
 
 
 def _renew_times(connection: Connection, planned: Plan) -> None:
-    """Since when devices have been observed, and how long they were online."""
-    anew = "(from touched_devices where since is null)"
-    events = of_touched("touched_after", anew, "device_id")
-    remove(connection, "_observed", anew, "device_id")
+    """Since when devices have been observed, and how long they were online: longer by what they are now from `since`
+    on, less what they were.
+    """
+    whole = "(from anew where since is null)"
+    events = of_touched("touched_after", whole, "device_id")
+    remove(connection, "_observed", whole, "device_id")
     connection.execute(
         f"insert into _observed {given(planned.steps['_observed'], events=events, landed_events=events)}"
     )
-    others = "(select device_id from touched_devices union select device_id from extended)"
-    theirs = of_touched("presence", others, "device_id")
-    remove(connection, "_online", others, "device_id")
-    connection.execute(f"insert into _online {given(planned.steps['_online'], presence=theirs)}")
+    later = (
+        "select device_id, rule, greatest(started_at, since) as started_at, greatest(ended_at, since) as ended_at from"
+    )
+    reaching = f"{later} staying where since is not null union all {later} gone where since is not null"
+    before = given(planned.steps["_online"], presence=reaching)
+    now = given(planned.steps["_online"], presence=f"{later} staying union all {later} come")
+    known = of_touched("_online", "(from anew where since is not null)", "device_id")
+    connection.execute(
+        "create temp table online_now as select device_id, sum(online)::bigint as online from "
+        f"({known} union all select device_id, -online from ({before}) union all from ({now})) group by device_id"
+    )
+    remove(connection, "_online", "anew", "device_id")
+    connection.execute("insert into _online from online_now")
+
+
+def _renew_repairs(connection: Connection, planned: Plan) -> None:
+    """How many intervals rest on which rule."""
+    if "_repairs" not in planned.steps:
+        return
+    before, now = (given(planned.steps["_repairs"], presence=f"from {name}") for name in ("gone", "come"))
+    create(
+        connection,
+        "_repairs",
+        "select rule, ended_by, sum(intervals)::bigint as intervals, sum(microseconds)::bigint as microseconds "
+        "from (from _repairs union all select rule, ended_by, -intervals, -microseconds "
+        f"from ({before}) union all from ({now})) group by rule, ended_by having sum(intervals) <> 0",
+    )
 
 
 def _renew_days(connection: Connection, planned: Plan) -> None:
     """The spans of days. Made besides: `days_before` and `days_now`, of those that may have changed.
 
-    Of a touched device, days long before its `since` stay: whatever the time zone, the days from `first_day` on are
-    counted anew, from all intervals that reach into them.
+    Days long before a device's `since` stay: whatever the time zone, those from `first_day` on are counted anew, from
+    all intervals that reach into them.
     """
     connection.execute(
-        "create temp table anew as select device_id, since, "
-        f"coalesce(epoch_us(since) // {_DAY} - 2, -(1::bigint << 40)) as first_day from touched_devices"
+        "create temp table days_before as select _days.*, first_day from _days join (select device_id, "
+        f"coalesce(epoch_us(since) // {_DAY} - 2, -(1::bigint << 40)) as first_day from anew) as touched "
+        f"on {same('_days', 'device_id')} where last >= first_day - {_AROUND}"
     )
-    connection.execute(
-        "create temp table reaching as from extended union all select presence.* from presence join anew "
-        "as touched on presence.device_id is not distinct from touched.device_id "
-        "where since is null or ended_at >= since - interval 4 days"
-    )
-    longer = "(select distinct user_id, device_id from extended)"
-    of_others = f"select _days.*, null::bigint as first_day {of_touched('_days', longer, *_PAIR)}"
-    of_anew = f"select _days.*, first_day from _days join anew as touched on {same('_days', 'device_id')}"
-    connection.execute(f"create temp table days_before as {of_others} union all {of_anew} where last >= first_day - 4")
     earlier = (
-        "select user_id, device_id, first, least(last, coalesce(first_day - 1, last)) as last from days_before "
-        "where first_day is null or first < first_day"
+        "select user_id, device_id, first, least(last, first_day - 1) as last from days_before where first < first_day"
     )
-    moved = given(planned.touched["moved_on"], _days=earlier, presence="from reaching")
+    reaching = "from staying union all by name from come"
+    moved = given(planned.touched["moved_on"], _days=earlier, presence=reaching)
     connection.execute(f"create temp table days_now as {moved}")
     remove(connection, "_days", "days_before", *_PAIR, "first")
     connection.execute("insert into _days from days_now")

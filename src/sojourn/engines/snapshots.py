@@ -17,7 +17,7 @@ from sojourn.pipeline import Pipeline
 
 STATE = {
     *("_servers", "_observation", "_days", "_observed", "_online", "_fleet_daily", "_fleet_rolling_28d"),
-    "_experiment_users",
+    *("_repairs", "_experiment_users"),
 }
 """Steps whose tables stay."""
 

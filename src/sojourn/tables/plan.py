@@ -165,7 +165,8 @@ def _fleets(steps: dict[str, ir.Table], ends: ir.Table, pipeline: Pipeline) -> d
             made[f"_{name}"] = fleet.fleet_changes(online, ends, _SINCE, pipeline, windows[name])
             made[name] = fleet.fleets(_made(f"_{name}", made), online, ends, pipeline)
         elif name == "repairs":
-            made[name] = presence.repairs(intervals)
+            made["_repairs"] = presence.repair_counts(intervals)
+            made[name] = presence.repairs(_made("_repairs", made))
         elif name == "device_uptime":
             times = _made("_observed", steps), _made("_online", steps)
             made[name] = fleet.device_uptime(online, *times, ends, pipeline)

@@ -134,12 +134,16 @@ def _ended(ruled: ir.Table) -> ir.Table:
     )
 
 
-def repairs(intervals: ir.Table) -> ir.Table:
-    """How much of the answer rests on which rule. Grain: rule, ended_by; `share` is of all intervals."""
+def repair_counts(intervals: ir.Table) -> ir.Table:
+    """How many intervals rest on which rule. Grain: rule, ended_by; columns `intervals`, `microseconds`."""
     lasting = (intervals.duration_seconds * 1_000_000).round().cast("int64")  # exact: their sum has no order
-    counted = intervals.group_by(["rule", "ended_by"]).aggregate(
+    return intervals.group_by(["rule", "ended_by"]).aggregate(
         intervals=intervals.count(), microseconds=lasting.sum().cast("int64")
     )
+
+
+def repairs(counted: ir.Table) -> ir.Table:
+    """How much of the answer rests on which rule. Grain: rule, ended_by; `share` is of all intervals."""
     whole = counted.intervals.sum().over(ibis.window()).cast("int64")
     return counted.select(
         "rule", "ended_by", "intervals", share=counted.intervals / whole, hours=counted.microseconds / 3_600_000_000

@@ -10,7 +10,7 @@ import pytest
 
 from sojourn.ledger import Ledger
 from sojourn.pipeline import STREAM_FIELDS, Field, Source
-from sojourn.reading import land
+from sojourn.reading import land, sources
 from sojourn.reading.forgotten import Forgotten, form_of, hashes_of
 from sojourn.reading.inputs import resolve
 from tests.laws.landing import one_process
@@ -99,7 +99,7 @@ def test_columns_of_parquet(column: pa.Array, tmp_path: Path, monkeypatch: pytes
 @pytest.mark.parametrize("block", [1, 1 << 20])
 def test_whole_sessions_of_streams(block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A value in one message, in a field that does not even land, takes back what landed of the others."""
-    monkeypatch.setattr(land, "BLOCK", block)
+    monkeypatch.setattr(sources, "BLOCK", block)
     path = tmp_path / "a.jsonl"
     messages: list[tuple[str, int, list[dict[str, Any]]]] = [
         ("a", 1, [{"x": 1}, {"x": 2}]),

@@ -104,27 +104,31 @@ def finish(arrays: list[pa.Array], doubtful: set[int], judged: Judged, blank: in
 def _kept(table: pa.Table, source: Source, ledger: Ledger) -> pa.Table:
     """The table without what the drop rules set aside, which the ledger counts; of two the first counts it."""
     if "anonymous" in source.drop:
-        table = _without(table, pc.invert(_is_known(table, source)), "anonymous", ledger)
+        table = _without(table, pc.invert(_has_actor(table, source)), "anonymous", ledger)
     if source.bots == "drop":
         table = _without(table, are_bots(table["user_agent"]), "bot", ledger)
     return table
 
 
-def _is_known(table: pa.Table, source: Source) -> pa.ChunkedArray:
-    actor = table["actor"]
+def is_known(actor: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Where there is an actor: empty text is none."""
     known = actor.is_valid()
-    if actor.type == pa.string():
-        known = pc.and_kleene(known, pc.not_equal(actor, ""))
+    return pc.and_(known, pc.not_equal(actor, "").fill_null(False)) if actor.type == pa.string() else known
+
+
+def _has_actor(table: pa.Table, source: Source) -> pa.ChunkedArray:
+    known = is_known(table["actor"])
     if source.format == "streams":  # markers have no actor: they say when a session begins and ends, for everybody
         known = pc.or_kleene(known, pc.not_equal(table["type"], "EVENT"))
     return known
 
 
 def _without(table: pa.Table, is_dropped: pa.ChunkedArray, reason: str, ledger: Ledger) -> pa.Table:
-    kept = table.filter(pc.invert(is_dropped))
-    if kept.num_rows < table.num_rows:
-        ledger.dropped[reason] += table.num_rows - kept.num_rows
-    return kept
+    dropped = pc.sum(is_dropped).as_py()
+    if not dropped:
+        return table
+    ledger.dropped[reason] += dropped
+    return table.filter(pc.invert(is_dropped))
 
 
 def _table(rows: list[Any], schema: pa.Schema) -> pa.Table:

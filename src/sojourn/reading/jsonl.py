@@ -3,7 +3,7 @@
 The decoder takes whole blocks; a line that it refuses or doubts goes to `reading.judge` alone.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
 from operator import attrgetter
@@ -17,10 +17,12 @@ import pyarrow as pa
 from sojourn import times
 from sojourn.pipeline import Field, Source
 from sojourn.reading import columns
-from sojourn.reading.block import Block, Judged, field_schema, finish, is_utf8, unknown_values
+from sojourn.reading.block import Block, Judged, field_schema, finish, is_known, is_utf8, unknown_values
 from sojourn.reading.judge import MAX_DEPTH, Contract, judge
+from sojourn.reading.sources import cut
 
 Bytes = npt.NDArray[np.uint8]
+Mask = npt.NDArray[np.bool_]
 _REFUSED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _RETURN, _BREAK, _LIST, _OPENS, _CLOSES = b"\r\n[{}"
 _CHUNK = 128 << 10  # decoded at once: small enough for the processor's cache
@@ -28,13 +30,19 @@ _CHUNK = 128 << 10  # decoded at once: small enough for the processor's cache
 
 @dataclass
 class _Rows:
-    """Decoded rows of a block, the line each stands on, and lines for the exact judgement."""
+    """Decoded rows of a block of so many *lines*, and the lines of which there is none.
+
+    Of the *doubtful* ones the exact judgement is asked.
+    """
 
     decoded: list[Any] = field(default_factory=list)
-    at: list[int] = field(default_factory=list)
     doubtful: list[int] = field(default_factory=list)
+    blank: list[int] = field(default_factory=list)
     lines: int = 0
-    blank: int = 0
+
+    def at(self) -> npt.NDArray[np.int64]:
+        """The line that each row stands on."""
+        return np.delete(np.arange(self.lines), self.doubtful + self.blank)
 
 
 class JsonLines:
@@ -54,16 +62,13 @@ class JsonLines:
         rows = _Rows()
         for chunk in cut(block, _CHUNK):
             self._decode(chunk, rows)
-        arrays, doubtful, dropped = self._columns(rows)
+        arrays, doubtful, known = self._columns(rows)
         judged = Judged()
-        exact = sorted({*rows.doubtful, *(rows.at[row] for row in doubtful)})
-        lines = block.split(b"\n") if exact else []
-        for at in exact:
-            # a carriage return belongs to the newline, and the last line may have none
-            line = lines[at].removesuffix(b"\r") if at < len(lines) - 1 else lines[at]
+        exact = sorted({*rows.doubtful, *(rows.at()[known][list(doubtful)].tolist() if doubtful else ())})
+        for at, line in zip(exact, _lines(block, exact), strict=True):
             judged.add(judge(line, self.contract), at + 1, line)
-        read = finish(arrays, doubtful, judged, rows.blank, rows.lines, self.contract.source)
-        if dropped:
+        read = finish(arrays, doubtful, judged, len(rows.blank), rows.lines, self.contract.source)
+        if dropped := len(known) - int(np.count_nonzero(known)):
             read.ledger.dropped["anonymous"] += dropped
         return read
 
@@ -78,7 +83,6 @@ class JsonLines:
             self._one_by_one(chunk, count, longest, rows)
         else:
             rows.decoded += whole
-            rows.at += range(rows.lines, rows.lines + count)
         rows.lines += count
 
     def _whole(self, chunk: bytes, count: int) -> list[Any] | None:
@@ -101,13 +105,12 @@ class JsonLines:
         is_whole = is_utf8(chunk)
         for at, line in enumerate(chunk.split(b"\n")[:count], rows.lines):
             if not line.strip():
-                rows.blank += 1
+                rows.blank.append(at)
             elif decode is None or (len(line) > longest and self._is_suspect(line)) or not (is_whole or is_utf8(line)):
                 rows.doubtful.append(at)
             else:
                 try:
                     rows.decoded.append(decode(line))
-                    rows.at.append(at)
                 except _REFUSED:
                     rows.doubtful.append(at)
 
@@ -123,21 +126,19 @@ class JsonLines:
     def _is_suspect(self, line: bytes) -> bool:
         return len(line) > self.contract.max_record or line.count(b"[") + line.count(b"{") > MAX_DEPTH
 
-    def _columns(self, rows: _Rows) -> tuple[list[pa.Array], set[int], int]:
-        """Arrays in declared order, doubtful rows, and how many a drop rule has taken out of *rows* already."""
+    def _columns(self, rows: _Rows) -> tuple[list[pa.Array], set[int], Mask]:
+        """Arrays in declared order without the rows that a drop rule takes, doubtful ones, and which rows are left."""
         arrays, doubtful = self._arrays(rows.decoded, self.checked)
-        dropped = 0
+        known = np.ones(len(rows.decoded), np.bool_)
+        decoded = rows.decoded
         if self.late and not doubtful and "anonymous" in self.contract.source.drop:
             # what breaks the contract is known by now: of rows that are dropped nothing more is needed
-            declared, actors = self.tree.leaves(rows.decoded, {"actor"})["actor"]
-            # of text only null and the empty one are false: a 0 would be doubtful
-            known = list(map(bool, actors)) if declared.type == "text" else [actor is not None for actor in actors]
-            dropped = known.count(False)
-            arrays = {name: array.filter(pa.array(known, pa.bool_())) for name, array in arrays.items()}
-            rows.decoded, rows.at = list(compress(rows.decoded, known)), list(compress(rows.at, known))
-        late, doubts = self._arrays(rows.decoded, self.late)
+            known = is_known(arrays["actor"]).to_numpy(zero_copy_only=False)
+            arrays = {name: array.filter(pa.array(known)) for name, array in arrays.items()}
+            decoded = list(compress(decoded, known.tobytes()))
+        late, doubts = self._arrays(decoded, self.late)
         arrays |= late
-        return [arrays[name] for name in self.fields.names], doubtful | doubts, dropped
+        return [arrays[name] for name in self.fields.names], doubtful | doubts, known
 
     def _arrays(self, decoded: list[Any], wanted: set[str]) -> tuple[dict[str, pa.Array], set[int]]:
         arrays: dict[str, pa.Array] = {}
@@ -253,21 +254,23 @@ def _python_type(declared: Field, strict: bool) -> Any:
             return int if epoch else str
 
 
-def cut(lines: bytes, size: int) -> Iterator[bytes]:
-    """Whole lines of *lines*, about *size* bytes at a time."""
-    start = 0
-    while start < len(lines):
-        end = lines.rfind(b"\n", start, start + size) + 1
-        if end == 0:
-            end = lines.find(b"\n", start) + 1 or len(lines)
-        yield lines[start:end]
-        start = end
+def _lines(block: bytes, wanted: Sequence[int]) -> Iterator[bytes]:
+    """The lines of *block* with these numbers, counted from 0."""
+    breaks = np.flatnonzero(np.frombuffer(block, np.uint8) == _BREAK) if wanted else ()
+    for at in wanted:
+        start = breaks[at - 1] + 1 if at else 0
+        # a carriage return belongs to the newline, and the last line may have none
+        yield block[start : breaks[at]].removesuffix(b"\r") if at < len(breaks) else block[start:]
 
 
 def _is_plain(text: Bytes, breaks: npt.NDArray[np.intp], longest: int) -> bool:
     """Whether every line runs from brace to brace and ends with a line break, and none is longer than *longest*."""
-    if text[-1] != _BREAK or text[0] != _OPENS or np.diff(breaks, prepend=-1).max() > longest:
+    if text[-1] != _BREAK or text[0] != _OPENS or breaks[0] >= longest:
+        return False
+    if len(breaks) > 1 and ((breaks[1:] - breaks[:-1]).max() > longest or (text[breaks[:-1] + 1] != _OPENS).any()):
         return False
     ends = text[breaks - 1]
+    if (ends == _CLOSES).all():
+        return True
     ends = np.where(ends == _RETURN, text[breaks - 2], ends)
-    return bool((ends == _CLOSES).all() and (text[breaks[:-1] + 1] == _OPENS).all())
+    return bool((ends == _CLOSES).all())

@@ -28,16 +28,12 @@ from sojourn.reading.csv import CsvLines, header_of
 from sojourn.reading.documents import refuse_documents
 from sojourn.reading.forgotten import NOBODY, Forgotten, withdraw, without
 from sojourn.reading.inputs import Input
-from sojourn.reading.jsonl import JsonLines, cut
+from sojourn.reading.jsonl import JsonLines
 from sojourn.reading.known import KnownInput, Recognised, Skipped, again, digest_of
 from sojourn.reading.parquet import ParquetRows
-from sojourn.reading.sources import Start, Task, digest, first_line, tasks, units
+from sojourn.reading.sources import Start, Task, blocks, first_line, tasks
 from sojourn.reading.streams import StreamLines
 from sojourn.reading.urls import derive
-
-BLOCK = 1 << 20
-"""Lines are decoded about this many bytes at a time: what a block needs stays in the processor's cache."""
-
 
 _REPEATING = {
     "name",
@@ -321,6 +317,7 @@ class _Writer:
                 compression=self.compression,
                 use_dictionary=[name for name in table.column_names if name in _REPEATING],
                 write_statistics=False,
+                store_schema=False,  # texts are texts to whoever reads them, also those that a dictionary codes here
             )
         self.file.write_table(table)
         self.waiting, self.bytes_waiting = [], 0
@@ -392,21 +389,20 @@ def _blocks(task: Task) -> Iterator[tuple[bytes, int, Block | None]]:
         assert task.input.path is not None, "checked before"
         for read in _reader.blocks(task.input.path, task.input.name):
             yield b"", 0, without(read, b"", _landing.source, _landing.forgotten)
-        for unit, _ in units(task):
-            yield digest(unit) if unit else b"", 0, None
+        for digested, _ in blocks(task):
+            yield digested, 0, None
         return
     header_line = task.has_header_line
-    for unit, whole_lines in units(task):
-        yield digest(unit) if unit else b"", 0, None
-        for block in cut(whole_lines, BLOCK):
-            lines = block
-            if header_line:
-                lines = block[block.find(b"\n") + 1 :] if b"\n" in block else b""
-                yield b"", 1, None
-                header_line = False
-            if lines:
-                read = _reader.read(lines, task.header) if isinstance(_reader, CsvLines) else _reader.read(lines)
-                yield b"", 0, without(read, lines, _landing.source, _landing.forgotten)
+    for digested, block in blocks(task):
+        yield digested, 0, None
+        lines = block
+        if header_line and block:
+            lines = block[block.find(b"\n") + 1 :] if b"\n" in block else b""
+            yield b"", 1, None
+            header_line = False
+        if lines:
+            read = _reader.read(lines, task.header) if isinstance(_reader, CsvLines) else _reader.read(lines)
+            yield b"", 0, without(read, lines, _landing.source, _landing.forgotten)
 
 
 def _again(task: Again) -> Block:

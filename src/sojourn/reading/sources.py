@@ -17,6 +17,9 @@ from sojourn.reading.unpacking import decompressed, read_up_to
 UNIT = 4 << 20
 """Content is hashed in units of this many bytes; tasks are whole units."""
 
+BLOCK = 1 << 20
+"""Lines are read and decoded about this many bytes at a time: what a block needs stays in the processor's cache."""
+
 BOM = b"\xef\xbb\xbf"
 """UTF-8's byte-order mark, which a file may begin with."""
 
@@ -84,13 +87,14 @@ def tasks(inputs: list[Input], workers: int, starts: Mapping[int, Start] | None 
             number += 1
 
 
-def units(task: Task) -> Iterator[tuple[bytes, bytes]]:
-    """`(unit, lines)` of a task: its content as it is hashed, and the whole lines that begin in it.
+def blocks(task: Task) -> Iterator[tuple[bytes, bytes]]:
+    """`(digest, lines)` of a task: the digest of each unit of its content as that ends, and the whole lines in between.
 
-    Lines are handed over as soon as they are complete; the last ones come with an empty unit.
+    Either is empty where there is none yet. Lines are handed over as soon as they are complete.
     """
     if task.content is not None:  # a stream, hashed where it was read
-        yield b"", task.content.removeprefix(BOM) if task.start == 0 else task.content
+        whole = task.content.removeprefix(BOM) if task.start == 0 else task.content
+        yield from ((b"", lines) for lines in cut(whole, BLOCK))
         return
     with _opened(task.input) as file:
         if task.is_tail:
@@ -98,20 +102,33 @@ def units(task: Task) -> Iterator[tuple[bytes, bytes]]:
             line = _read(file, task.end - task.start, task.input)
             yield b"", line.removeprefix(BOM) if task.start == 0 else line
             return
-        carry = None if _is_inside_line(file, task.first) else b""
-        position = file.seek(task.start)
-        while position < task.end:
-            unit = _read(file, min(UNIT, task.end - position), task.input)
-            fresh = unit[max(0, task.begin - position) : max(0, task.stop - position)]
+        carry: list[bytes] | None = None if _is_inside_line(file, task.first) else []
+        for position, piece, digested in _pieces_of(file, task):
+            fresh = piece[max(0, task.begin - position) : max(0, task.stop - position)]
             fresh = fresh.removeprefix(BOM) if position == task.begin == 0 else fresh
-            position += len(unit)
             if carry is None:  # the line before this range is not ours
-                cut = fresh.find(b"\n")
-                carry, fresh = (None, b"") if cut < 0 else (b"", fresh[cut + 1 :])
-            cut = fresh.rfind(b"\n") + 1
-            yield unit, (carry or b"") + fresh[:cut] if cut else b""
-            carry = None if carry is None else (fresh[cut:] if cut else carry + fresh)
-        yield b"", _finish(file, carry or b"", task)
+                after = fresh.find(b"\n") + 1
+                carry, fresh = (None, b"") if after == 0 else ([], fresh[after:])
+            end = fresh.rfind(b"\n") + 1
+            yield digested, b"".join((*(carry or ()), memoryview(fresh)[:end])) if end else b""
+            if carry is not None:
+                carry = [fresh[end:]] if end else [*carry, fresh]
+        yield b"", _finish(file, b"".join(carry or ()), task)
+
+
+def _pieces_of(file: BinaryIO, task: Task) -> Iterator[tuple[int, bytes, bytes]]:
+    """`(position, piece, digest)` of a range: the digest of a unit comes with its last piece, with others none."""
+    unit = xxhash.xxh3_128()
+    position = file.seek(task.start)
+    while position < task.end:
+        left = min(UNIT - (position - task.start) % UNIT, task.end - position)
+        piece = _read(file, min(BLOCK, left), task.input)
+        unit.update(piece)
+        is_last = len(piece) == left
+        yield position, piece, unit.digest() if is_last else b""
+        position += len(piece)
+        if is_last:
+            unit.reset()
 
 
 def first_line(task: Task) -> bytes:
@@ -187,6 +204,17 @@ def _stream(at: int, source: Input) -> Iterator[Task]:
         rest = b"".join(carry)
         if rest or digests:
             yield Task(0, at, source, start, start + len(rest), rest, digests)
+
+
+def cut(lines: bytes, size: int) -> Iterator[bytes]:
+    """Whole lines of *lines*, about *size* bytes at a time."""
+    start = 0
+    while start < len(lines):
+        end = lines.rfind(b"\n", start, start + size) + 1
+        if end == 0:
+            end = lines.find(b"\n", start) + 1 or len(lines)
+        yield lines[start:end]
+        start = end
 
 
 def digest(unit: bytes) -> bytes:

@@ -3,6 +3,8 @@
 import re
 from functools import lru_cache
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -11,10 +13,9 @@ from sojourn.pipeline import DERIVED, Source
 _SPACE = " \t\n\r\v\f"
 _SCHEME = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//")
 _UPPER_TO_LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
-_MOST_KNOWN = 200_000
+_USUAL = r"^https?://[^/]+(?:/[^/]+)*/?$"
 
 Parts = tuple[str | None, str | None, str | None, str | None]
-_NOTHING: Parts = (None, None, None, None)
 
 
 def parts(url: str) -> Parts:
@@ -22,7 +23,6 @@ def parts(url: str) -> Parts:
     return _parts(url.strip(_SPACE).partition("?")[0].partition("#")[0])
 
 
-@lru_cache(maxsize=_MOST_KNOWN)
 def _parts(bare: str) -> Parts:
     scheme = _SCHEME.match(bare)
     authority, slash, rest = bare[scheme.end() if scheme else 0 :].partition("/")
@@ -44,20 +44,53 @@ def host(url: str) -> str | None:
 
 
 def derive(events: pa.Table, source: Source) -> pa.Table:
-    """*events* with the derived columns; each distinct text is looked at once."""
+    """*events* with the derived columns, which are coded by a dictionary, as is what they come from.
+
+    Each distinct text is looked at once.
+    """
     for field, names in DERIVED.items():
         if field in source.fields:
-            for name, column in zip(names, _columns(events[field], len(names)), strict=True):
-                events = events.append_column(name, column)
+            each = _coded(events[field].combine_chunks())
+            bare = _coded(_bare(each.dictionary))  # far fewer than URLs, whose queries differ
+            at = pc.take(bare.indices, each.indices)
+            events = events.set_column(events.column_names.index(field), field, each)
+            for name, column in zip(names, _levels(bare.dictionary)[: len(names)], strict=True):
+                level = _coded(column)
+                level = pa.DictionaryArray.from_arrays(pc.take(level.indices, at), level.dictionary)
+                events = events.append_column(name, level)
     return events.select(list(source.landed))
 
 
-def _columns(urls: pa.ChunkedArray, count: int) -> list[pa.Array]:
-    each = _coded(urls.combine_chunks())
-    bare = _coded(_bare(each.dictionary))  # far fewer than URLs, whose queries differ
-    found = [_NOTHING if url is None else _parts(url) for url in bare.dictionary.to_pylist()]
-    at = pc.take(bare.indices, each.indices)
-    return [pc.take(pa.array([parts[level] for parts in found], pa.string()), at) for level in range(count)]
+def _levels(bare: pa.Array) -> list[pa.Array]:
+    """What `parts` gives of each distinct URL: of usual ones as whole columns, of the others one by one."""
+    is_usual = pc.match_substring_regex(bare, _USUAL).to_numpy(zero_copy_only=False)
+    columns = _of_usual(bare.filter(pa.array(is_usual)))
+    if is_usual.all():
+        return columns
+    odd = [_parts(url) for url in bare.filter(pa.array(~is_usual)).to_pylist()]
+    places = np.argsort(np.concatenate([np.flatnonzero(is_usual), np.flatnonzero(~is_usual)]))
+    others = [pa.array(level, pa.string()) for level in zip(*odd, strict=True)]
+    return [pc.take(pa.concat_arrays(both), places) for both in zip(columns, others, strict=True)]
+
+
+def _of_usual(urls: pa.Array) -> list[pa.Array]:
+    """Levels 1 to 3 and the page of URLs that have a usual scheme, a host and no slashes in a row."""
+    pieces = pc.split_pattern(urls, "/", max_splits=5)  # scheme, nothing, host, level 2, level 3, the rest
+    starts = pieces.offsets.to_numpy()
+    host, level2, level3, rest = (_piece(pieces, starts, at) for at in range(2, 6))
+    rest = pc.utf8_rtrim(rest, "/")
+    path = pc.binary_join_element_wise("", level2, level3, rest, "/", null_handling="skip")
+    page = pc.if_else(pc.equal(path, ""), "/", path)
+    hosts = _coded(host)
+    level1 = pc.take(pa.array(map(_host, hosts.dictionary.to_pylist()), pa.string()), hosts.indices)
+    return [level1, level2, level3, page]
+
+
+def _piece(pieces: pa.ListArray, starts: npt.NDArray[np.int32], at: int) -> pa.Array:
+    """The piece with the number *at* of each text, null where it is empty or there is none."""
+    places = starts[:-1] + at
+    found = pc.take(pieces.values, pa.array(places, mask=places >= starts[1:]))
+    return pc.if_else(pc.equal(found, ""), None, found)
 
 
 def _coded(texts: pa.Array) -> pa.DictionaryArray:

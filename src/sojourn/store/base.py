@@ -79,9 +79,10 @@ class Store(ABC):
                     self._clean()
 
     def staging(self, run_id: str) -> Path:
-        """A fresh folder for what a run makes before it is published."""
+        """A fresh folder for what a run makes before it is published; nothing in it has to outlive a power cut."""
         folder = self.area / "staging" / run_id
-        make_folder(folder)
+        make_folder(self.area)
+        make_folder(folder, is_lasting=False)
         return folder
 
     def note(self, report: dict[str, Any]) -> None:
@@ -169,8 +170,9 @@ class Store(ABC):
                 refusals.write(path, standing, publication.quarantine, publication.replayed)
             changes += (Change(run_id, checksum(path)),)
         kept = msgspec.structs.replace(publication.kept, checksum=checksum(staged[0]), changes=changes)
+        staged.append(path := staged[0].with_suffix(".json"))
+        path.write_bytes(msgspec.json.encode(kept))
         move(staged, target.parent)
-        manifest.write(target.with_suffix(".json"), kept)
         self._commit(replace(publication, kept=kept, snapshot=target), runs)
 
     def roll_back(self, pipeline: str, run_id: str, report: dict[str, Any]) -> None:

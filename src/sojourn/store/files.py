@@ -14,14 +14,14 @@ import xxhash
 from sojourn.errors import UsageError
 
 
-def make_folder(folder: Path) -> None:
-    """Create *folder*, durably; a mistake of the person's comes out as one sentence."""
+def make_folder(folder: Path, *, is_lasting: bool = True) -> None:
+    """Create *folder*, durably if it *is_lasting*; a mistake of the person's comes out as one sentence."""
     if folder.is_dir():
         return
     try:
         missing = [folder, *(parent for parent in folder.parents if not parent.exists())]
         folder.mkdir(parents=True, exist_ok=True)
-        for made in missing:
+        for made in missing if is_lasting else ():
             sync(made.parent)
     except OSError as error:
         raise UsageError("home_unusable", f"cannot make the folder {folder}: {error.strerror}") from error

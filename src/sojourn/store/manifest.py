@@ -8,7 +8,6 @@ from msgspec import Struct
 
 from sojourn.errors import SojournError
 from sojourn.reading.known import KnownInput
-from sojourn.store.files import write_whole
 
 
 class KeptFile(Struct, frozen=True):
@@ -69,11 +68,6 @@ class Listed(Struct):
 
     files: tuple[_Name, ...]
     changes: tuple[Change, ...] = ()
-
-
-def write(path: Path, kept: Kept) -> None:
-    """Write the manifest of a run, durably, where nothing names it yet."""
-    write_whole(path, msgspec.json.encode(kept))
 
 
 def read(path: Path) -> Kept:

@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 
 from sojourn.errors import SojournError
 from sojourn.store import catalog as catalogs
-from sojourn.store import manifest
 from sojourn.store.catalog import Catalog, OldEntry
 from sojourn.store.files import checksum, make_folder, write_whole
 from sojourn.store.manifest import Entry, Kept, KeptFile
@@ -61,7 +60,7 @@ def _inherit(area: Path, pipeline: str, run_id: str, old: OldEntry) -> None:
     files = tuple(_file(area / "events" / name, name) for name in old.files)
     path = area / "warehouse" / pipeline / f"{run_id}.json"
     make_folder(path.parent)
-    manifest.write(path, Kept(run_id, old.tables, files, old.events, old.reading))
+    write_whole(path, msgspec.json.encode(Kept(run_id, old.tables, files, old.events, old.reading)))
 
 
 def _file(path: Path, name: str) -> KeptFile:

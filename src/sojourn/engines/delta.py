@@ -81,12 +81,16 @@ def _rank(connection: Connection, planned: Plan, source: Source, keys: list[str]
         within = (
             "where occurred_at between (select min(occurred_at) from asked) and (select max(occurred_at) from asked)"
         )
+    # most often there are none: then no column besides the identity is read
+    connection.execute(
+        "create temp table rival_rows as select _file, _row "
+        f"from (from kept_rows semi join asked on {_same(keys, 'kept_rows', 'asked')} {within})"
+    )
     fields = fields_of(source)
     part = f"if(losers_before._row is null, {_EVENT}, {_LOSER})::bigint"
     connection.execute(
         f"create temp table rivals as select {fields}, {part} as _part, false as _is_new, _file, _row "
-        f"from (from kept_rows semi join asked on {_same(keys, 'kept_rows', 'asked')} {within}) "
-        "left join losers_before using (_file, _row)"
+        "from (from kept_rows semi join rival_rows using (_file, _row)) left join losers_before using (_file, _row)"
     )
     connection.execute(
         f"create temp view parts_events as select {fields}, _part, _is_new, _file, _row from rivals "

@@ -79,6 +79,8 @@ def _renew(connection: Connection, planned: Plan, pipeline: Pipeline, name: str,
         create(connection, name, given(sql, events="from after semi join touched_sessions using (session_id)"))
     elif name in ("sessions", "event_counts") and pipeline.events.format == "streams":
         replace(connection, name, as_published(connection, name, sql), "session_id in (from touched_sessions)")
+    elif name == "sessions" and not _is_by_key(pipeline):
+        _sessions_by_gap(connection, pipeline, sql)
     elif name in ("sessions", "_experiment_users"):
         _of_actors(connection, pipeline, name, sql)
     elif name in _COUNTED:
@@ -92,17 +94,19 @@ def _renew(connection: Connection, planned: Plan, pipeline: Pipeline, name: str,
 
 
 def _scopes(connection: Connection, pipeline: Pipeline) -> None:
-    """What is touched: `touched_sessions` of live messages; else `touched_actors` and their events, `actors_before` and
-    `actors_after`, and where sessions have keys, what goes with these.
+    """What is touched: `touched_sessions` of live messages; else `touched_actors`, each with the instant of the first
+    change (`first_at`), and where tables need all of their events, `actors_before` and `actors_after`; and where
+    sessions have keys, what goes with these.
     """
     if pipeline.events.format == "streams":
         connection.execute("create temp table touched_sessions as select distinct session_id from delta")
         return
     has_actors = "actor" in pipeline.events.fields
     if has_actors:
-        actors = "select distinct actor from delta where actor::varchar <> ''"
+        first = "make_timestamp(min(occurred_at)) as first_at"
+        actors = f"select actor, {first} from delta where actor::varchar <> '' group by actor"
         connection.execute(f"create temp table touched_actors as {actors}")
-    if (has_actors and not _is_by_key(pipeline)) or "transitions" in pipeline.tables:
+    if _has_all_of_actors(pipeline):
         _events_of(connection, "actors", "touched_actors using (actor)")
     if _is_by_key(pipeline) or "pages" in pipeline.tables:
         _scope_of_keys(connection, has_actors=has_actors)
@@ -132,6 +136,35 @@ def _events_of(connection: Connection, name: str, touched: str) -> None:
 
 def _is_by_key(pipeline: Pipeline) -> bool:
     return pipeline.sessions is not None and pipeline.sessions.rule == "key"
+
+
+def _has_all_of_actors(pipeline: Pipeline) -> bool:
+    """Whether tables are made from all events of the touched actors."""
+    has_users = "experiment_users" in pipeline.tables and not _is_by_key(pipeline)
+    return has_users or "transitions" in pipeline.tables
+
+
+def _sessions_by_gap(connection: Connection, pipeline: Pipeline, sql: str) -> None:
+    """Sessions of touched actors, from the last one on that began before the first change: those before it stay."""
+    connection.execute(
+        "create temp table beginnings as select touched.actor, max(started_at) as since, "
+        "coalesce(max(session_number), 1) - 1 as earlier from touched_actors as touched "
+        "left join sessions on sessions.actor = touched.actor::varchar and started_at < first_at group by touched.actor"
+    )
+    events = "actors_after" if _has_all_of_actors(pipeline) else "after"
+    later = (
+        f"from {events} as known join beginnings using (actor) where since is null or occurred_at >= epoch_us(since)"
+    )
+    rows = as_published(connection, "sessions", given(sql, events=f"select known.* {later}"))
+    connection.execute(
+        "create temp table fresh_rows as select made.* replace (session_number + earlier as session_number) "
+        f"from ({rows}) as made join beginnings on made.actor = beginnings.actor::varchar"
+    )
+    connection.execute(
+        "delete from sessions using beginnings where sessions.actor = beginnings.actor::varchar "
+        "and (since is null or started_at >= since)"
+    )
+    connection.execute("insert into sessions from fresh_rows")
 
 
 def _of_actors(connection: Connection, pipeline: Pipeline, name: str, sql: str) -> None:

@@ -63,9 +63,11 @@ def _scope(connection: Connection, servers: str, *, is_later: bool) -> None:
         f"on {same('after', 'device_id')} where since is null or occurred_at >= epoch_us(since)"
     )
     create(connection, "_servers", "from servers_now")
-    online = f"presence anti join anew as touched on {same('presence', 'device_id')} where {_is_open(is_later=is_later)}"
     ended = "make_timestamp((select ends from state._observation))"
-    connection.execute(f"insert into anew select distinct device_id, {ended}, false from {online}")
+    others = f"presence anti join anew as touched on {same('presence', 'device_id')}"
+    connection.execute(
+        f"insert into anew select distinct device_id, {ended}, false from {others} where {_is_open(is_later=is_later)}"
+    )
 
 
 def _is_open(*, is_later: bool) -> str:

@@ -39,7 +39,7 @@ bench: $(VENV)/.bench-installed ## the benchmarks; writes benchmarks/RESULTS.md
 	@$(python) -m benchmarks.run $(ARGS)
 
 soak: $(VENV)/.test-installed ## the long crash, volume and load runs, and the long ones of the tests
-	@SOJOURN_LONG=1 $(python) -m pytest -n 2 tests/store tests/service $(ARGS)
+	@SOJOURN_LONG=1 $(python) -m pytest -n 2 tests/store tests/service tests/laws $(ARGS)
 	@$(python) -m pytest soak $(ARGS)
 
 lock: $(VENV)/.lock-installed ## pins all requirements anew, from pyproject.toml

@@ -10,6 +10,7 @@ import pytest
 _IN_BOTH_STORES = {
     *("test_diff", "test_forgetting", "test_gc", "test_known_files", "test_manifests", "test_old_format"),
     *("test_quarantine_back", "test_rebuilding", "test_replaying", "test_rollback", "test_verify"),
+    *("test_damaged_home", "test_together"),
 }
 """Modules whose tests run in every store: one in four of those with PostgreSQL at once, as of those of the service,
 and all in `make soak`."""
@@ -19,6 +20,9 @@ _KILLED_AT_EVERY_STEP = {
     "test_killed_at_every_step[in_postgres]",
 }
 """Minutes of kills at one step after the other; those at random moments, and of runs in a home, stay."""
+
+_IN_ANOTHER_FORM = {"test_a_large_journal[in_postgres]", "test_a_database_holds_what_counts[devices]"}
+"""Long ones whose other form stays: a large journal in a home, the histories of a database with another pipeline."""
 
 _SHOTS = Path(__file__).resolve().parents[1] / "build" / "screenshots"
 _began = time.time()
@@ -33,7 +37,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left: list[pytest.Item] = []
     for item in items:
         module = item.path.stem
-        is_long = item.name in _KILLED_AT_EVERY_STEP or item.name.partition("[")[0] in _KILLED_AT_EVERY_STEP
+        is_long = item.name in _KILLED_AT_EVERY_STEP | _IN_ANOTHER_FORM
+        is_long |= item.name.partition("[")[0] in _KILLED_AT_EVERY_STEP
         is_of_service = "service" in item.path.parts and "[postgres" in item.name
         if is_of_service or (module in _IN_BOTH_STORES and "in_postgres" in item.name):
             in_database += 1
@@ -50,7 +55,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterat
     yield
     if not os.environ.get("SOJOURN_LONG"):
         terminalreporter.write_line(
-            "Long tests (kills at every step, three in four with both stores) are left to: make soak"
+            "Long tests (kills at every step, three in four with both stores), and three in four examples of the laws "
+            "of whole runs, are left to: make soak"
         )
     made = sum(path.stat().st_mtime > _began for path in _SHOTS.glob("*.png"))
     if made:

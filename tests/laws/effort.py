@@ -14,6 +14,14 @@ def examples(count: int) -> settings:
     return settings(max_examples=count * EFFORT)
 
 
+def some_examples(count: int) -> settings:
+    """The same for a law over whole runs: a quarter of *count* where nobody asks for the long ones (`make soak`).
+
+    The first example of a law tends to be the least of all, so there are two at least.
+    """
+    return examples(count if os.environ.get("SOJOURN_LONG") else max(2, count // 4))
+
+
 def seeded(name: str) -> tuple[Random, int]:
     """A source of chance for byte-level fuzz, and its seed for the message of a failure."""
     seed = sum(name.encode()) if EFFORT == 1 else SystemRandom().randrange(1 << 32)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sojourn.comparing.multisets import KEYS, compare
 from sojourn.engines import duckdb as engine
 from sojourn.pipeline import TABLES
-from tests.laws.effort import examples
+from tests.laws.effort import some_examples
 
 KINDS = {"k": "bigint", "t": "varchar", "f": "double", "g": "double"}
 _NAN = float("nan")
@@ -86,7 +86,7 @@ def rest(left: list[Row], right: list[Row]) -> tuple[list[Row], list[Row]]:
     return gone, come
 
 
-@examples(150)
+@some_examples(150)
 @given(left=rows, right=rows)
 def test_rows_are_counted_as_a_slow_comparison_counts_them(connection, left, right):
     """Without a key every row that differs was removed or added, each as often as it was there."""
@@ -103,7 +103,7 @@ def test_rows_are_counted_as_a_slow_comparison_counts_them(connection, left, rig
     assert [before is None for before, _ in shown] == sorted(before is None for before, _ in shown)
 
 
-@examples(100)
+@some_examples(100)
 @given(left=rows, right=rows)
 def test_rows_with_a_key_change(connection, left, right):
     """Of the rows that differ, as many as share a key on both sides changed; the others were removed or added."""
@@ -116,7 +116,7 @@ def test_rows_with_a_key_change(connection, left, right):
     assert found.is_equal is not any([gone, come])
 
 
-@examples(60)
+@some_examples(60)
 @given(given=rows, data=st.data())
 def test_order_and_the_last_digits_do_not_matter(connection, given, data):
     """A table is equal to itself in another order, with floats that differ in their tenth digit."""

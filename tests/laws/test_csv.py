@@ -19,7 +19,7 @@ from sojourn.reading.csv import CsvLines
 from sojourn.reading.jsonl import JsonLines
 from tests.laws.adapt import differing, pipeline_of, rejects_of, rounded, rows_of
 from tests.laws.damage import spoil
-from tests.laws.effort import EFFORT, each, examples, seeded
+from tests.laws.effort import EFFORT, each, examples, seeded, some_examples
 from tests.laws.homes import STATISTICS, Home, expected_tables
 from tests.laws.landing import one_process
 from tests.laws.pipelines import PIPELINES
@@ -69,7 +69,7 @@ def same_cell(cell: str | None, value: str | None) -> bool:
     return cell == value or (cell is not None and value is not None and float(cell) == float(value))
 
 
-@examples(10)
+@some_examples(10)
 @given(st.data())
 def test_csv_gives_the_tables_back(folder, data):
     """Every exported cell reads back as its value, null and empty text told apart; rows stand in the stated order;
@@ -226,7 +226,7 @@ def test_spoiled_csv_lines_end_alone():
         assert together.lines == len(block)
 
 
-@examples(6)
+@some_examples(6)
 @given(st.data())
 def test_exported_sessions_read_as_a_source(folder, data):
     """CSV that Sojourn wrote is CSV that Sojourn reads: of the exported sessions each is one event with its values."""

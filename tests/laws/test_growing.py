@@ -18,7 +18,7 @@ from sojourn.loading import load
 from sojourn.reading import known, land, sources
 from sojourn.reading.inputs import resolve
 from tests.laws.adapt import rounded
-from tests.laws.effort import examples
+from tests.laws.effort import some_examples
 from tests.laws.homes import Home
 from tests.laws.landing import one_process
 from tests.laws.pipelines import PIPELINES, written
@@ -145,7 +145,7 @@ def ends(entry: dict[str, Any]) -> dict[str, Any]:
     return {name: entry.get(name) for name in names}
 
 
-@examples(5)
+@some_examples(5)
 @given(st.data())
 def test_a_file_that_grows_gives_what_one_run_gives(folder, data):
     """Cut at any bytes, within lines and characters: the same tables and quarantine; what was read in all runs, less

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from sojourn import run
 from sojourn.reading.inputs import resolve
-from tests.laws.effort import examples
+from tests.laws.effort import examples, some_examples
 from tests.laws.homes import Home
 from tests.laws.one_answer import PIPELINES, compare, expected, forgetting_an_actor, roads
 from tests.laws.one_answer_engine import in_one_thread
@@ -90,7 +90,7 @@ def check_ledgers(report: dict[str, Any], told: list[dict[str, Any]]) -> None:
         assert ledger["read"] == sum(ends)
 
 
-@examples(4)
+@some_examples(4)
 @given(data=st.data())
 def test_runs_that_build_upon_each_other_give_the_tables_of_one_run(folder, data):
     """After every run the tables are the reference's over all that was read so far, and every file's ledger is the

@@ -19,7 +19,7 @@ from sojourn.reading import land
 from sojourn.reading.inputs import resolve
 from tests import reference
 from tests.laws.adapt import Table, rounded, same_tables
-from tests.laws.effort import examples
+from tests.laws.effort import some_examples
 from tests.laws.homes import Home
 from tests.laws.landing import one_process
 
@@ -174,7 +174,7 @@ def records(draw, zone: str = "UTC", most: int = 40) -> tuple[World, list[bytes]
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: f"{setting.zone}-{setting.window}")
-@examples(5)
+@some_examples(5)
 @given(data=st.data())
 def test_tables_are_those_of_the_reference(folder, setting, data):
     """Intervals, fleets by day and by window, repairs and uptime; with and without an end of observation."""
@@ -186,7 +186,7 @@ def test_tables_are_those_of_the_reference(folder, setting, data):
     home.check_presence(until)
 
 
-@examples(3)
+@some_examples(3)
 @given(st.data())
 def test_the_order_of_rows_does_not_matter(folder, data):
     """Shuffled events and servers give equal tables, to the last bit."""
@@ -202,7 +202,7 @@ def test_the_order_of_rows_does_not_matter(folder, data):
     assert second.check_presence() == first.check_presence()
 
 
-@examples(3)
+@some_examples(3)
 @given(st.data())
 def test_any_cut_into_runs_gives_the_same_tables(folder, data):
     """Whichever run brings an event or tells of a server, and tells it again: every ledger is the reference's, and
@@ -223,7 +223,7 @@ def test_any_cut_into_runs_gives_the_same_tables(folder, data):
     assert cut.check_presence() == whole.check_presence()
 
 
-@examples(3)
+@some_examples(3)
 @given(st.data())
 def test_a_later_end_of_observation(folder, data):
     """Each run says when observation ends, or does not; what it does not see, though an earlier run has kept it,
@@ -236,7 +236,7 @@ def test_a_later_end_of_observation(folder, data):
         home.check_presence(until)
 
 
-@examples(3)
+@some_examples(3)
 @given(seed=st.integers(0, 1 << 32), days=st.sampled_from([27, 28, 29, 60, 100]))
 def test_28_days_by_brute_force(folder, seed, days):
     """Over months: devices that come for an hour or for weeks, of users whose fleets grow and shrink."""

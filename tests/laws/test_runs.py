@@ -19,7 +19,7 @@ from sojourn.reading.inputs import resolve
 from sojourn.times import parse_duration
 from tests import reference
 from tests.laws.adapt import pipeline_of, rounded
-from tests.laws.effort import examples
+from tests.laws.effort import some_examples
 from tests.laws.homes import Home
 from tests.laws.landing import one_process
 from tests.laws.pipelines import PIPELINES
@@ -53,7 +53,7 @@ def cuts(draw, found: list[bytes]) -> list[dict[str, bytes]]:
     return cut
 
 
-@examples(8)
+@some_examples(8)
 @given(st.data())
 def test_any_cut_into_runs_gives_the_same_tables(folder, data):
     """Whatever stands in which file of which run: the tables are those of one run over all records. Every run's and
@@ -121,7 +121,7 @@ def check_quarantine(home: Home, runs: list[dict[str, bytes]], outcome: referenc
     ) == Counter(expected)
 
 
-@examples(5)
+@some_examples(5)
 @given(st.data())
 def test_order_and_copies_do_not_matter(folder, data):
     """Shuffled lines give equal tables, to the last bit; with every line twice as well, where records are made one."""
@@ -136,7 +136,7 @@ def test_order_and_copies_do_not_matter(folder, data):
     assert multisets(home) == multisets(other)
 
 
-@examples(5)
+@some_examples(5)
 @given(st.data())
 def test_sessions_partition_the_accepted_events(folder, data):
     """Every accepted event with an actor (by key: every one) lies in exactly one session; sessions of an actor are
@@ -185,7 +185,7 @@ def check_other_tables(tables: dict[str, list[dict[str, Any]]], accepted: int) -
         assert sum(row["bounces"] for row in pages) == sum(row["bounced"] for row in sessions)
 
 
-@examples(3)
+@some_examples(3)
 @given(st.data())
 def test_replace_is_a_fresh_home(folder, data):
     """`--mode replace` forgets all that was kept: ledger and tables are those of a first run; then runs add again."""
@@ -199,7 +199,7 @@ def test_replace_is_a_fresh_home(folder, data):
     assert multisets(used) == multisets(fresh)
 
 
-@examples(3)
+@some_examples(3)
 @given(st.data())
 def test_what_publishes_nothing_changes_nothing(folder, data):
     """A run over the limit of quarantined records, a run that breaks off, and a check leave tables and kept events as

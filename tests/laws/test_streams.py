@@ -18,7 +18,7 @@ from sojourn.reading import land, sources
 from sojourn.reading.streams import StreamLines
 from tests.laws.adapt import same_tables, shown
 from tests.laws.damage import spoil
-from tests.laws.effort import EFFORT, examples, seeded
+from tests.laws.effort import EFFORT, seeded, some_examples
 from tests.laws.homes import Home
 from tests.laws.landing import one_process
 from tests.laws.pipelines import written
@@ -193,7 +193,7 @@ def runs(draw) -> list[dict[str, bytes]]:
     return [{name: b"\n".join(part) for name, part in files.items()} for files in cut]
 
 
-@examples(13)
+@some_examples(13)
 @given(runs(), st.sampled_from([64, sources.UNIT]))
 def test_any_cut_of_messages_gives_the_same_tables(folder, cut, unit):
     """Whatever stands in which file of which run, and in which order: tables and ledgers are the reference's."""
@@ -212,7 +212,7 @@ def test_any_cut_of_messages_gives_the_same_tables(folder, cut, unit):
         same_tables(home.tables()[name], rows)
 
 
-@examples(13)
+@some_examples(13)
 @given(st.integers(0, 1 << 32))
 def test_live_and_from_a_file_a_session_is_the_same(folder, seed):
     """What the live road accepts, published from a file, is what the documents of the sessions say."""

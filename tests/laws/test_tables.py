@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sojourn.reading import land
 from tests import reference
 from tests.laws.adapt import pipeline_of
-from tests.laws.effort import examples
+from tests.laws.effort import some_examples
 from tests.laws.homes import Home
 from tests.laws.landing import one_process
 from tests.laws.pipelines import PIPELINES
@@ -25,7 +25,7 @@ def folder(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", PIPELINES)
-@examples(6)
+@some_examples(6)
 @given(data=st.data())
 def test_tables_are_those_of_the_reference(folder, name, data):
     """Sessions, durations, activity, transitions and pages of one run: the same rows, and the same ledger."""

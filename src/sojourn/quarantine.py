@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sojourn.engines import duckdb as engine
@@ -29,32 +30,28 @@ def gather(run: list[Landed], pipeline: str, run_id: str, folder: Path) -> Path 
     if not origins:
         return None
     target = folder / "quarantine.parquet"
-    with engine.connect(spill=folder / "spill") as connection:
-        connection.execute(
-            "create table origin (filename varchar, source varchar, file varchar, content varchar, before bigint)"
-        )
-        connection.executemany("insert into origin values ($1, $2, $3, $4, $5)", origins)
-        names = ", ".join(engine.quote(str(filename)) for filename, *_ in origins)
-        connection.execute(
-            f"copy (select {engine.quote(pipeline)} as pipeline, source, file, content, "
-            f"line + before as line, reason, path, value, raw, {engine.quote(run_id)} as run_id "
-            f"from read_parquet([{names}], filename = true) join origin using (filename)) "
-            f"to {engine.quote(str(target))} (format parquet, compression zstd)"
-        )
+    with pq.ParquetWriter(target, QUARANTINE, compression="zstd") as writer:
+        for path, source, file, content, before in origins:
+            for batch in pq.ParquetFile(path).iter_batches():
+                columns = {name: batch[name] for name in batch.schema.names}
+                columns["line"] = pc.add(columns["line"], before)
+                same = {"pipeline": pipeline, "run_id": run_id, "source": source, "file": file, "content": content}
+                columns |= {name: pa.repeat(value, len(batch)) for name, value in same.items()}
+                writer.write_table(pa.table(columns).select(QUARANTINE.names).cast(QUARANTINE))
     return target
 
 
-def _origins(landed: Landed) -> list[list[str | int]]:
+def _origins(landed: Landed) -> list[tuple[Path, str, str, str, int]]:
     """Of each file of rejects: its path, source, the input's name and content, and the lines that come before."""
     before, contents = landed.lines_before(), landed.contents()
     return [
-        [
-            str(landed.landing.reject_file(part.number)),
+        (
+            landed.landing.reject_file(part.number),
             landed.landing.name,
             landed.inputs[part.input_number].name,
             contents[part.input_number],
             before[part.number],
-        ]
+        )
         for part in landed.parts
         if part.rejects
     ]

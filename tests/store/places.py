@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sojourn import export, samples
+from sojourn.engines import duckdb as engine
 from sojourn.pipeline import Csv
 from sojourn.store.base import Store
 from sojourn.store.opening import open_store
@@ -83,11 +84,11 @@ class Place:
         if not names:
             return {}
         folder.mkdir(exist_ok=True)
-        with store.reading(pipeline) as reading:
+        with store.reading(pipeline) as reading, engine.connect() as connection:
             for name in names:
-                columns = reading.query(f"select * from {name} limit 0").read_all().column_names
-                rows = reading.table(pipeline, name, export.order(name, columns))
-                export.write_reader(rows, folder / f"{name}.csv", Csv())
+                rows = reading.table(pipeline, name, export.order(name, reading.columns(name)))
+                connection.register("given", rows)
+                export.write_table(connection, "select * from given", folder / f"{name}.csv", Csv())
         return {f"{name}.csv": (folder / f"{name}.csv").read_bytes() for name in names}
 
     def garbage(self) -> list[str]:

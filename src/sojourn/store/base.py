@@ -166,14 +166,22 @@ class Store(ABC):
         staged = [publication.snapshot.rename(publication.snapshot.with_name(target.name))]
         if len(runs) > 1 and (publication.quarantine or publication.replayed):
             staged.append(path := staged[0].with_name(f"{run_id}{refusals.SUFFIX}"))
-            with self.standing(name, refusals.contents(publication.replayed)) as standing:
-                refusals.write(path, standing, publication.quarantine, publication.replayed)
+            self._write_change(path, publication)
             changes += (Change(run_id, checksum(path)),)
         kept = msgspec.structs.replace(publication.kept, checksum=checksum(staged[0]), changes=changes)
         staged.append(path := staged[0].with_suffix(".json"))
         path.write_bytes(msgspec.json.encode(kept))
         move(staged, target.parent)
         self._commit(replace(publication, kept=kept, snapshot=target), runs)
+
+    def _write_change(self, path: Path, publication: Publication) -> None:
+        """Write to *path* what a run changes in the quarantine."""
+        refused, replayed = publication.quarantine, publication.replayed
+        if replayed is not None:
+            with self.standing(publication.pipeline, refusals.contents(replayed)) as standing:
+                refusals.write(path, standing, refused, replayed)
+        elif refused is not None:
+            refusals.write_fresh(path, refused)
 
     def roll_back(self, pipeline: str, run_id: str, report: dict[str, Any]) -> None:
         """Make a kept run of *pipeline* the current one again, with a row in `runs` and its quarantine; all or nothing.

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from sojourn.engines import duckdb as engine
 from sojourn.engines.duckdb import Connection
@@ -16,27 +17,32 @@ SUFFIX = ".quarantine.parquet"
 """How the file's name goes on after the run's id; its columns are those of `QUARANTINE`, and *is_withdrawn*."""
 
 _COLUMNS = ", ".join(QUARANTINE.names)
+_CHANGES = QUARANTINE.append(pa.field("is_withdrawn", pa.bool_()))
 
 
-def write(target: Path, standing: pa.RecordBatchReader, refused: Path | None, replayed: Path | None) -> None:
+def write_fresh(target: Path, refused: Path) -> None:
+    """Write that a run brings the rows *refused* to the quarantine, and takes none out."""
+    with pq.ParquetWriter(target, _CHANGES, compression="zstd") as writer:
+        for batch in pq.ParquetFile(refused).iter_batches():
+            rows = pa.Table.from_batches([batch]).select(QUARANTINE.names)
+            writer.write_table(rows.append_column("is_withdrawn", [pa.repeat(False, len(batch))]).cast(_CHANGES))
+
+
+def write(target: Path, standing: pa.RecordBatchReader, refused: Path | None, replayed: Path) -> None:
     """Write what a run changes in the quarantine, where these rows are *standing*: those *refused* come, and those that
     are *replayed* go, which names them by `IDENTITY`."""
     with engine.connect(spill=target.with_suffix(".spill")) as connection:
         connection.register("standing", standing)
-        parts = []
-        if replayed is not None:
-            gone = f"from standing semi join {engine.parquet([replayed])} as replayed on {_are_same('replayed')}"
-            parts.append(f"select {_COLUMNS}, true as is_withdrawn {gone}")
+        gone = f"from standing semi join {engine.parquet([replayed])} as replayed on {_are_same('replayed')}"
+        parts = [f"select {_COLUMNS}, true as is_withdrawn {gone}"]
         if refused is not None:
             parts.append(f"select {_COLUMNS}, false as is_withdrawn from {engine.parquet([refused])}")
         rows = " union all ".join(parts)
         connection.execute(f"copy ({rows}) to {engine.quote(str(target))} (format parquet, compression zstd)")
 
 
-def contents(replayed: Path | None) -> str:
+def contents(replayed: Path) -> str:
     """The SQL condition that a row of the quarantine has one of the contents that are *replayed*."""
-    if replayed is None:
-        return "false"
     with engine.connect() as connection:
         rows = connection.execute(f"select distinct content from {engine.parquet([replayed])}").fetchall()
     return f"content in ({', '.join(engine.quote(row[0]) for row in rows)})" if rows else "false"

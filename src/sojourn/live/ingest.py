@@ -67,6 +67,12 @@ class Held:
         self.turn: asyncio.Lock | None = None
         self.users = 0
 
+    async def settle(self) -> None:
+        """Wait until nothing is on its way; for who has the session's turn."""
+        while self.in_flight:
+            self.settled = asyncio.get_running_loop().create_future()
+            await self.settled
+
 
 _RECENT = 20  # sessions that are remembered for who watches
 _TAKEN = Refusal("taken_over", "$", "a newer connection has this session")
@@ -241,9 +247,7 @@ class Ingest:
     async def _settle(self, held: Held, why: Refusal) -> None:
         """Have the session be nobody's, wait until nothing is on its way, and know what it holds."""
         self._replace(held, why)
-        while held.in_flight:
-            held.settled = asyncio.get_running_loop().create_future()
-            await held.settled
+        await held.settle()
         if held.state is None:
             standing = await asyncio.to_thread(self.journal.claim, held.session_id)
             last, first, is_ended, events = standing

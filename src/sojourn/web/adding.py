@@ -158,17 +158,19 @@ class _Adding:
                 line = len(self.numbers) + 1
                 key = None if self.key is None else f"{self.key}/{line}"
                 taken = await _take(ingest, held, self.messages[line - 1], key)
-                if isinstance(taken, Refusal) or posting.error is not None:
-                    why = taken if isinstance(taken, Refusal) else None
+                if isinstance(taken, Refusal):
+                    why = taken
                     break
                 self.numbers.append(taken)
+                if posting.error is not None:
+                    break
         finally:
-            await posting.wait(held, 0)
+            await held.settle()  # also when the session was taken over: what was on its way may have become durable
             held.client, self.durable = None, held.durable
         why = posting.error or why
         if why is not None:
             self.numbers = [number for number in self.numbers if number <= self.durable]
-        return why
+        return why if len(self.numbers) < len(self.messages) or not self.messages else None
 
     def answer(self, why: Refusal | None) -> Response:
         """That all of it is durable; or raises *why* one was not taken, and how far it came."""

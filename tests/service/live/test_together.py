@@ -1,11 +1,16 @@
 """Several services on one database; and what keeps strangers' pages out of one without tokens."""
 
+import asyncio
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
+from sojourn.live.ingest import Ingest, Limits
+from sojourn.store.journals import Journal, Message, Settled, Standing
+from sojourn.web.adding import _Adding
 from tests.command import process
 from tests.service.live.client import begin, event
 from tests.service.live.conftest import Start
@@ -23,6 +28,40 @@ def test_requests_to_several_services_wait_for_each_other(starting: Start) -> No
     assert sorted(answer.json["seq"] for answer in answers) == list(range(2, 18))
     for service in services:
         assert len(service.document("a")["children"]) == 16
+
+
+class Slow:
+    """A journal that stores nothing until it is told to."""
+
+    def __init__(self) -> None:
+        self.submitted: list[tuple[Message, Any]] = []
+
+    def claim(self, _session_id: str) -> Standing:
+        """Nothing is stored yet."""
+        return Standing()
+
+    def submit(self, message: Message, sender: Any) -> None:
+        """Keep *message* on its way."""
+        self.submitted.append((message, sender))
+
+
+def test_a_message_that_became_durable_while_its_session_was_taken_over_is_not_added_again() -> None:
+    """News of another process's claim can come between a message and what became of it: the latter is waited for."""
+
+    async def added() -> bytes:
+        journal = Slow()
+        ingest, adding = Ingest(cast("Journal", journal), Limits()), _Adding([json.dumps([begin("a")]).encode()], None)
+        async with ingest.turn("a") as held:
+            going = asyncio.create_task(adding.go_on(ingest, held))
+            while not journal.submitted:
+                await asyncio.sleep(0)
+            ingest.taken("a")
+            await asyncio.sleep(0.01)
+            assert not going.done()
+            ingest.told([Settled(*journal.submitted[0])], 0.0)
+            return bytes(adding.answer(await going).body)
+
+    assert json.loads(asyncio.run(added())) == {"type": "ack", "seq": 1}
 
 
 def test_names_of_others_lead_nowhere(service: Service, name: str) -> None:

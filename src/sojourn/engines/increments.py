@@ -49,9 +49,16 @@ def increment(
         if name not in done:
             _renew(connection, planned, pipeline, name, sql)
     rows = finish(connection, planned, pipeline, is_kept=True)
-    events = number(connection, "select (select count(*) from every) - (select count(*) from state.losers)")
+    events = _rows_of_events(connection, files) - number(connection, "select count(*) from state.losers")
     duplicates = duplicates_of(connection, "events", steps) | duplicates_of(connection, "servers", steps)
     return Built(events, events, rows, duplicates, notes_of(connection, steps), lost)
+
+
+def _rows_of_events(connection: Connection, files: Sequence[EventFile]) -> int:
+    """How many records of events *files* hold, as their footers say."""
+    paths = [str(file.path) for file in files if file.source == "events"]
+    counted = "select coalesce(sum(num_rows), 0) from parquet_file_metadata([{}])"
+    return number(connection, counted.format(", ".join(map(quote, paths)))) if paths else 0
 
 
 def _is_made_by(connection: Connection, planned: Plan) -> bool:

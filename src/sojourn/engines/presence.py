@@ -19,11 +19,13 @@ def renew_presence(connection: Connection, planned: Plan, pipeline: Pipeline) ->
     events, or ends earlier than it did, which touches everything.
     """
     steps = planned.steps
-    ends = given(steps["_observation"], events="from after", landed_events="from after")
+    connection.execute("create temp table latest_before as select max(occurred_at) as occurred_at from before")
+    is_less = bool(number(connection, "select count(*) from delta where _change < 0"))
+    times = "from after" if is_less else "from latest_before union all select occurred_at from delta"
+    ends = given(steps["_observation"], events=times, landed_events=times)
     connection.execute(f"create temp table observation_now as {ends}")
     asked = "select coalesce({}, false)::int from state._observation as was, observation_now as now"
-    latest = "(select max(occurred_at) from before)"
-    if not number(connection, asked.format(f"now.ends >= was.ends and {latest} <= was.ends")):
+    if not number(connection, asked.format("now.ends >= was.ends and (from latest_before) <= was.ends")):
         return False
     is_later = bool(number(connection, asked.format("now.ends > was.ends")))
     _scope(connection, steps["_servers"], is_later=is_later)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sojourn.engines.duckdb import Connection, identifier, parquet
+from sojourn.engines.duckdb import Connection, identifier, parquet, quote
 from sojourn.pipeline import Source
 
 INSTANTS = {
@@ -67,9 +67,9 @@ def rows_of(source: Source, files: Sequence[EventFile]) -> str:
 def numbered(connection: Connection, table: str, files: Sequence[EventFile]) -> None:
     """Make *table*: `_file` (the number of each file in this order), `_name`, `_part` (-1 for kept ones)."""
     connection.execute(f"create temp table {table} (_file bigint, _name varchar, _part bigint)")
-    rows = [[at, file.name, -1 if file.part is None else file.part] for at, file in enumerate(files)]
+    rows = [f"({at}, {quote(file.name)}, {-1 if file.part is None else file.part})" for at, file in enumerate(files)]
     if rows:
-        connection.executemany(f"insert into {table} values ($1, $2, $3)", rows)
+        connection.execute(f"insert into {table} values {', '.join(rows)}")
 
 
 def as_published(connection: Connection, name: str, sql: str) -> str:

@@ -132,6 +132,7 @@ def _without(table: pa.Table, is_dropped: pa.ChunkedArray, reason: str, ledger: 
 
 
 def _table(rows: list[Any], schema: pa.Schema) -> pa.Table:
-    by_column = zip(*rows, strict=True) if rows else [[] for _ in schema]
-    arrays = [pa.array(values, kind) for values, kind in zip(by_column, schema.types, strict=True)]
+    if not rows:
+        return schema.empty_table()
+    arrays = [pa.array(values, kind) for values, kind in zip(zip(*rows, strict=True), schema.types, strict=True)]
     return pa.Table.from_arrays(arrays, schema=schema)

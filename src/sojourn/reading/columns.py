@@ -34,13 +34,13 @@ def text(values: list[object]) -> tuple[pa.Array, Doubtful]:
         return pa.array(values, pa.string()), set()
     except (pa.ArrowTypeError, pa.ArrowInvalid):
         pass
-    # msgspec reads -0 as 0, whose own digits are lost
-    doubtful = {at for at, value in enumerate(values) if value == 0} if 0 in values else set()
     try:
-        return pa.array(values, pa.int64()).cast(pa.string()), doubtful
+        column = pa.array(values, pa.int64()).cast(pa.string())
     except (pa.ArrowTypeError, pa.ArrowInvalid, OverflowError):
-        digits = [value if value is None or isinstance(value, str) else str(value) for value in values]
-        return pa.array(digits, pa.string()), doubtful
+        # of an int `repr` is `str`, only faster
+        digits = [value if value is None or value.__class__ is str else repr(value) for value in values]
+        column = pa.array(digits, pa.string())
+    return column, _positions(pc.equal(column, "0"))  # msgspec reads -0 as 0, whose own digits are lost
 
 
 def labels(values: list[object]) -> tuple[pa.Array, Doubtful]:

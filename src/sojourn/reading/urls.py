@@ -63,18 +63,15 @@ def derive(events: pa.Table, source: Source) -> pa.Table:
 
 def _levels(bare: pa.Array) -> list[pa.Array]:
     """What `parts` gives of each distinct URL: of usual ones as whole columns, of the others one by one."""
-    is_usual = pc.match_substring_regex(bare, _USUAL).to_numpy(zero_copy_only=False)
-    columns = _of_usual(bare.filter(pa.array(is_usual)))
-    if is_usual.all():
-        return columns
-    odd = [_parts(url) for url in bare.filter(pa.array(~is_usual)).to_pylist()]
-    places = np.argsort(np.concatenate([np.flatnonzero(is_usual), np.flatnonzero(~is_usual)]))
-    others = [pa.array(level, pa.string()) for level in zip(*odd, strict=True)]
-    return [pc.take(pa.concat_arrays(both), places) for both in zip(columns, others, strict=True)]
+    columns = _as_usual(bare)
+    is_odd = pc.invert(pc.match_substring_regex(bare, _USUAL))
+    odd = [_parts(url) for url in bare.filter(is_odd).to_pylist()]
+    others = [pa.array(level, pa.string()) for level in zip(*odd, strict=True)] or [pa.nulls(0, pa.string())] * 4
+    return [pc.replace_with_mask(column, is_odd, other) for column, other in zip(columns, others, strict=True)]
 
 
-def _of_usual(urls: pa.Array) -> list[pa.Array]:
-    """Levels 1 to 3 and the page of URLs that have a usual scheme, a host and no slashes in a row."""
+def _as_usual(urls: pa.Array) -> list[pa.Array]:
+    """Levels 1 to 3 and the page, right for URLs that have a usual scheme, a host and no slashes in a row."""
     pieces = pc.split_pattern(urls, "/", max_splits=5)  # scheme, nothing, host, level 2, level 3, the rest
     starts = pieces.offsets.to_numpy()
     host, level2, level3, rest = (_piece(pieces, starts, at) for at in range(2, 6))
@@ -100,9 +97,10 @@ def _coded(texts: pa.Array) -> pa.DictionaryArray:
 
 def _bare(urls: pa.Array) -> pa.Array:
     """URLs without space around them, query and fragment."""
-    bare = pc.utf8_trim(urls, _SPACE)
+    bare = pc.ascii_trim(urls, _SPACE)
     for mark in "?#":
-        bare = pc.list_element(pc.split_pattern(bare, mark, max_splits=1), 0)
+        if pc.any(pc.match_substring(bare, mark)).as_py():
+            bare = pc.list_element(pc.split_pattern(bare, mark, max_splits=1), 0)
     return bare
 
 

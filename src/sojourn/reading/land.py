@@ -17,11 +17,10 @@ from threading import Thread
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from sojourn.errors import SojournError, UsageError
 from sojourn.ledger import Ledger
-from sojourn.pipeline import DERIVED, Source
+from sojourn.pipeline import Source
 from sojourn.reading.again import Again, restored, types_of
 from sojourn.reading.block import Block
 from sojourn.reading.csv import CsvLines, header_of
@@ -34,16 +33,7 @@ from sojourn.reading.parquet import ParquetRows
 from sojourn.reading.sources import Start, Task, blocks, first_line, tasks
 from sojourn.reading.streams import StreamLines
 from sojourn.reading.urls import derive
-
-_REPEATING = {
-    "name",
-    "url",
-    "referrer",
-    "experiments",
-    "user_agent",
-    *(name for names in DERIVED.values() for name in names),
-}
-Complete = Callable[[pa.Table], pa.Table]
+from sojourn.reading.writing import Writer
 
 
 @dataclass(frozen=True)
@@ -246,8 +236,8 @@ def read_task(task: Task) -> Part:
     """Read one task in this process, which `_begin` has made ready."""
     ledger, lines, rows, rejects = Ledger(), 0, 0, 0
     digests, sessions = bytearray(task.digests), frozenset[str]()
-    events = _Writer(_landing.event_file(task.number), "lz4", lambda table: derive(table, _landing.source))
-    refused = _Writer(_landing.reject_file(task.number), "zstd")
+    events = Writer(_landing.event_file(task.number), "lz4", lambda table: derive(table, _landing.source))
+    refused = Writer(_landing.reject_file(task.number), "zstd")
     for fresh, skipped, read in _blocks(task):
         digests += fresh
         lines += skipped
@@ -282,45 +272,6 @@ def _observed(read: Block) -> pa.Table:
     if kept.num_rows < read.events.num_rows:
         read.ledger.dropped["after_until"] += read.events.num_rows - kept.num_rows
     return kept
-
-
-class _Writer:
-    """A Parquet file that comes into being with its first row; small tables are gathered into row groups."""
-
-    def __init__(self, path: Path, compression: str, complete: Complete = lambda table: table) -> None:
-        self.path, self.compression, self.complete = path, compression, complete
-        self.file: pq.ParquetWriter | None = None
-        self.waiting: list[pa.Table] = []
-        self.bytes_waiting = 0
-
-    def write(self, table: pa.Table) -> None:
-        if table.num_rows == 0:
-            return
-        self.waiting.append(table)
-        self.bytes_waiting += table.nbytes
-        if self.bytes_waiting > 16 << 20:
-            self._flush()
-
-    def close(self) -> None:
-        self._flush()
-        if self.file is not None:
-            self.file.close()
-
-    def _flush(self) -> None:
-        if not self.waiting:
-            return
-        table = self.complete(pa.concat_tables(self.waiting))
-        if self.file is None:
-            self.file = pq.ParquetWriter(
-                self.path,
-                table.schema,
-                compression=self.compression,
-                use_dictionary=[name for name in table.column_names if name in _REPEATING],
-                write_statistics=False,
-                store_schema=False,  # texts are texts to whoever reads them, also those that a dictionary codes here
-            )
-        self.file.write_table(table)
-        self.waiting, self.bytes_waiting = [], 0
 
 
 Reader = JsonLines | CsvLines | ParquetRows | StreamLines

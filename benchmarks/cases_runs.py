@@ -12,6 +12,7 @@ from benchmarks.setting import Setting
 
 PEERS = Path(__file__).parent / "peers"
 OURS = "sojourn"
+_ON_ONE_CORE = "import os; os.cpu_count = lambda: 1; from sojourn.cli import main; main()"
 
 
 def ours(pipeline: str, source: Path | str, *options: str, name: str = OURS) -> Contender:
@@ -37,7 +38,7 @@ def webshop_duckdb(setting: Setting) -> Case:
     question = f"webshop, {_millions(setting, 5)} lines: whole run against the hand-written DuckDB script"
     title = "Webshop against a hand-written DuckDB script"
     notes = [_agreement(setting, scores), _throughput(scores[0], source)]
-    return Case(title, [answer(question, _ratio(scores), 2.3, "<=", "x the time")], list(map(row, scores)), notes)
+    return Case(title, [answer(question, _ratio(scores), 1.8, "<=", "x the time")], list(map(row, scores)), notes)
 
 
 def webshop_pandas(setting: Setting) -> Case:
@@ -147,6 +148,22 @@ def linearity(setting: Setting) -> Case:
         "Larger files have fewer rounds.",
     ]
     return Case("Linearity", answers, list(map(row, scores)), notes)
+
+
+def processes(setting: Setting) -> Case:
+    """CPU time per line by the number of processes: what one more costs beside its share of the work."""
+    source = _sample(setting, "webshop", 5 * MB)
+    alone = ours("webshop", source, name="one process that reads, one thread that builds")
+    one = Contender(alone.name, lambda folder: [sys.executable, "-c", _ON_ONE_CORE, *alone.command(folder)[3:]])
+    scores = race([one, ours("webshop", source, name="as many as there are cores")], setting.rounds, setting.work)
+    each, all_of_them = (score.median("cpu") for score in scores)
+    about = f"webshop, {_millions(setting, 5)} lines:"
+    answers = [
+        answer(f"{about} CPU time with all cores against one", all_of_them / each, 1.2, "<=", "x"),
+        Answer(f"{about} time with all cores against one", "none", f"{scores[1].wall / scores[0].wall:.2f}x", None),
+    ]
+    notes = ["Two threads of one physical core take more CPU time each than one alone, whatever they do."]
+    return Case("From one process to many", answers, list(map(row, scores)), notes)
 
 
 def small(setting: Setting) -> Case:

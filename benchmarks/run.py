@@ -27,6 +27,7 @@ CASES: dict[str, Callable[[Setting], Case]] = {
     "polars": cases_runs.webshop_polars,
     "memory": cases_runs.memory,
     "linearity": cases_runs.linearity,
+    "processes": cases_runs.processes,
     "activity": cases_runs.activity_duckdb,
     "devices": cases_devices.devices,
     "rolling": cases_devices.rolling,

@@ -20,13 +20,13 @@ install_pinned := $(install) --require-hashes --requirement
 
 .DEFAULT_GOAL := run
 .NOTPARALLEL:
-.PHONY: run test check bench soak lock clean help FORCE
+.PHONY: run test check bench bench-scale soak lock clean help FORCE
 
 run: $(VENV)/.run-installed ## the main job on sample data: makes the data, runs the pipelines, shows the results
 	@$(python) -m sojourn.demo $(ARGS)
 
 test: $(VENV)/.test-installed ## all tests, those against a real PostgreSQL included (some 15 minutes)
-	@$(python) -m pytest -n 2 tests $(ARGS)
+	@$(python) -m pytest -n 4 --dist loadgroup tests $(ARGS)
 
 check: $(VENV)/.test-installed ## lint, format and types
 	@status=0; \
@@ -38,6 +38,9 @@ check: $(VENV)/.test-installed ## lint, format and types
 bench: $(VENV)/.bench-installed ## the benchmarks; writes benchmarks/RESULTS.md
 	@$(python) -m benchmarks.run $(ARGS)
 
+bench-scale: $(VENV)/.bench-installed ## how runs grow; writes docs/scaling.md
+	@$(python) -m benchmarks.scale $(ARGS)
+
 soak: $(VENV)/.test-installed ## the long crash, volume and load runs, and the long ones of the tests
 	@SOJOURN_LONG=1 $(python) -m pytest -n 2 tests/store tests/service tests/laws $(ARGS)
 	@$(python) -m pytest soak $(ARGS)
@@ -47,21 +50,27 @@ lock: $(VENV)/.lock-installed ## pins all requirements anew, from pyproject.toml
 	@$(compile) pyproject.toml --group build --output-file requirements/run.txt
 	@$(compile) pyproject.toml --group build --extra test \
 		--constraints requirements/run.txt --output-file requirements/test.txt
-	@$(compile) pyproject.toml --group build --extra test --extra bench \
-		--constraints requirements/test.txt --output-file requirements/bench.txt
+	@$(compile_with_spark) pyproject.toml --group build --extra test --extra spark \
+		--constraints requirements/test.txt --output-file requirements/spark.txt
+	@$(compile_with_spark) pyproject.toml --group build --extra test --extra spark --extra bench \
+		--constraints requirements/spark.txt --output-file requirements/bench.txt
 
 clean: ## removes .venv, caches and build leftovers; never data
 	rm -rf $(VENV) build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests soak benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1 | \2/p' Makefile | awk -F '|' '{ printf "%-13s%s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 | \2/p' Makefile | awk -F '|' '{ printf "%-13s%s\n", $$1, $$2 }'
 
 # --universal: one file for Linux, macOS and every Python from 3.11. Wheels only: building from source
 # would download build tools that nobody pinned. Nothing names where packages come from: that is pip's business.
 compile = $(VENV)/bin/uv pip compile --quiet --no-config --universal --python-version 3.11 \
 	--generate-hashes --only-binary :all: --emit-build-options --no-annotate \
 	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
+# Spark comes as source only, and setuptools, which packs it, is pinned. Of pip's options the order counts: in the
+# file, where they would be sorted, wheels only would be the last word.
+compile_with_spark = $(filter-out --emit-build-options,$(compile)) --no-binary pyspark
+but_spark := --only-binary :all: --no-binary pyspark --no-build-isolation
 
 ifneq ($(PYTHON),$(made_with))
 $(VENV)/.made-with: FORCE
@@ -84,14 +93,15 @@ $(VENV)/.run-installed: $(VENV)/.made-with requirements/run.txt pyproject.toml
 	@$(install) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.test-installed: $(VENV)/.run-installed requirements/test.txt
-	@echo "Installing what the tests need (once) ..."
+$(VENV)/.test-installed: $(VENV)/.run-installed requirements/test.txt requirements/spark.txt
+	@echo "Installing what the tests need (once, with Spark half a gigabyte) ..."
 	@$(install_pinned) requirements/test.txt
+	@$(install_pinned) requirements/spark.txt $(but_spark)
 	@touch $@
 
 $(VENV)/.bench-installed: $(VENV)/.run-installed requirements/bench.txt
 	@echo "Installing what the benchmarks need (once) ..."
-	@$(install_pinned) requirements/bench.txt
+	@$(install_pinned) requirements/bench.txt $(but_spark)
 	@touch $@
 
 $(VENV)/.lock-installed: $(VENV)/.made-with requirements/lock.txt

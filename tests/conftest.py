@@ -1,11 +1,15 @@
 """What is left to `make soak`, and what the closing lines of `make test` tell."""
 
+import gc
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from sojourn.engines import spark
 
 _IN_BOTH_STORES = {
     *("test_diff", "test_forgetting", "test_gc", "test_known_files", "test_manifests", "test_old_format"),
@@ -47,6 +51,30 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left:
         config.hook.pytest_deselected(items=left)
         items[:] = kept
+
+
+@pytest.fixture(scope="session")
+def session_of_spark() -> Iterator[spark.Spark]:
+    """A session of Spark in this process, which every command here finds."""
+    if not os.environ.get("JAVA_HOME") and shutil.which("java") is None:
+        left_out = pytest.fail if "CI" in os.environ else pytest.skip
+        left_out("Spark needs Java 17 or newer")
+    quick = {  # a few records are done before anything that is made for many pays
+        "spark.sql.shuffle.partitions": "1",
+        "spark.sql.adaptive.enabled": "false",
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
+    }
+    with spark.connect("local[2]", quick, None) as session:
+        yield session
+
+
+@pytest.fixture
+def on_spark(session_of_spark: spark.Spark) -> Iterator[spark.Spark]:
+    """Spark for one test; connections that its library leaves to be closed are so before the next one."""
+    yield session_of_spark
+    gc.collect()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -11,16 +11,16 @@ import click
 
 from sojourn import __version__, upkeep
 from sojourn.errors import SojournError, UsageError, as_ours
-from sojourn.options import Command, opened, reading, stored
+from sojourn.options import Command, engine, opened, reading, stored
 from sojourn.signals import heard
 
 
 class _WithoutPandas(MetaPathFinder):
-    """Arrow imports pandas wherever it is installed: a third of a second, of use to projections alone."""
+    """Arrow imports pandas wherever it is installed: a third of a second, of use to few commands."""
 
     def find_spec(self, fullname: str, *_: object) -> None:
-        """Say that there is no pandas, until the library of projections asks."""
-        if fullname == "pandas" and "statsmodels" not in sys.modules:
+        """Say that there is no pandas, until a library asks that works with it."""
+        if fullname == "pandas" and not {"statsmodels", "pyspark"} & sys.modules.keys():
             raise ModuleNotFoundError(fullname)
 
 
@@ -60,6 +60,7 @@ def main() -> None:
 
 @main.command()
 @reading
+@engine
 @stored
 @click.option(
     "--mode",
@@ -79,6 +80,7 @@ def main() -> None:
 def run(
     pipeline: str, sources: tuple[str, ...], memory: str | None, max_quarantined: str | None, until: str | None,
     as_json: bool, home: str | None, store: str | None, mode: str, out: str | None, file_format: str, charted: bool,
+    **chosen: Any,
 ) -> None:  # fmt: skip
     """Read records, publish tables, and say where every record ended.
 
@@ -92,20 +94,23 @@ def run(
     options = running.options(
         mode=mode, out=out, file_format=file_format, memory=memory, limit=max_quarantined, until=until
     )
-    running.run(pipeline, list(sources), opened(home, store), options, as_json=as_json, charted=charted)
+    with running.engine(options, **chosen) as equipped:
+        running.run(pipeline, list(sources), opened(home, store), equipped, as_json=as_json, charted=charted)
 
 
 @main.command()
 @reading
+@engine
 def check(
     pipeline: str, sources: tuple[str, ...], memory: str | None, max_quarantined: str | None, until: str | None,
-    as_json: bool,
+    as_json: bool, **chosen: Any,
 ) -> None:  # fmt: skip
     """Read records and print the ledger only; nothing is kept or published."""
     from sojourn import running
 
     options = running.options(memory=memory, limit=max_quarantined, until=until)
-    running.check(pipeline, list(sources), options, as_json=as_json)
+    with running.engine(options, **chosen) as equipped:
+        running.check(pipeline, list(sources), equipped, as_json=as_json)
 
 
 @main.command()

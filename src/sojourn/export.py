@@ -12,6 +12,8 @@ import pyarrow as pa
 
 from sojourn import quarantine
 from sojourn.engines import duckdb as engine
+from sojourn.engines.apart import MADE
+from sojourn.engines.spark import Spark
 from sojourn.errors import SojournError, UsageError
 from sojourn.pipeline import Csv, Pipeline
 
@@ -54,8 +56,10 @@ class Export:
         try:
             for name in _earlier(self.folder):
                 if name not in self.names:
-                    (self.folder / name).unlink(missing_ok=True)
+                    _remove(self.folder / name)
             for name in self.names:
+                if (self.staged / name).is_dir() or (self.folder / name).is_dir():  # they do not replace one another
+                    _remove(self.folder / name)
                 (self.staged / name).replace(self.folder / name)
         except OSError as error:
             raise SojournError(
@@ -74,8 +78,13 @@ def stage(
     quarantined: Path | None,
     folder: Path | None,
     file_format: str,
+    spark: Spark | None = None,
 ) -> Export:
-    """Write every table of *snapshot*, the manifest and the quarantine beside *folder*'s files."""
+    """Write every table of *snapshot*, the manifest and the quarantine beside *folder*'s files.
+
+    Parquet is written by *spark* where that has built them: as folders of parts, by day; what a library has worked out
+    is small, and stays one file.
+    """
     if folder is None:
         return Export()
     export = Export(pipeline.name, folder, _staged(folder, run_id))
@@ -85,17 +94,42 @@ def stage(
         export.staged.mkdir(parents=True)
     except OSError as error:
         raise UsageError("out_unusable", f"cannot write to {folder}: {error.strerror}") from error
-    tables = list(pipeline.tables)
-    with engine.attached({pipeline.name: snapshot}) as connection:
-        connection.execute(f"use {engine.identifier(pipeline.name)}")
-        columns = {name: [row[0] for row in connection.execute(f"describe {name}").fetchall()] for name in tables}
-        queries = {name: _ordered(name, columns[name]) for name in tables}
-        written = write_tables(connection, queries, pipeline, export.staged, file_format)
+    if spark is not None and file_format == "parquet":
+        written = _in_parts(pipeline, snapshot, export.staged, spark)
+    else:
+        written = _written(pipeline, snapshot, pipeline.tables, export.staged, file_format)
     quarantine.write_jsonl(quarantined, export.staged / "quarantine.jsonl")
     manifest = {"pipeline": pipeline.name, "run_id": run_id, "tables": written}
     (export.staged / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
     export.names = [entry["file"] for entry in written.values()] + ["quarantine.jsonl", "manifest.json"]
     return export
+
+
+def _written(
+    pipeline: Pipeline, snapshot: Path, tables: Iterable[str], folder: Path, file_format: str
+) -> dict[str, dict[str, Any]]:
+    """Write *tables* of *snapshot* as files."""
+    with engine.attached({pipeline.name: snapshot}) as connection:
+        connection.execute(f"use {engine.identifier(pipeline.name)}")
+        columns = {name: [row[0] for row in connection.execute(f"describe {name}").fetchall()] for name in tables}
+        queries = {name: _ordered(name, columns[name]) for name in tables}
+        return write_tables(connection, queries, pipeline, folder, file_format)
+
+
+def _in_parts(pipeline: Pipeline, snapshot: Path, folder: Path, spark: Spark) -> dict[str, dict[str, Any]]:
+    """Write every table of *snapshot* as Spark has it, into folders; those that Spark does not have, as files."""
+    written = _written(pipeline, snapshot, [name for name in pipeline.tables if name in MADE], folder, "parquet")
+    for name in pipeline.tables:
+        if name not in MADE:
+            path = folder / f"{name}.parquet"
+            written[name] = _parts(spark.write(name, path), path)
+    return written
+
+
+def _parts(rows: int, folder: Path) -> dict[str, Any]:
+    """What the manifest says of a table whose parts lie in a *folder*."""
+    sizes = [path.stat().st_size for path in folder.rglob("*.parquet")]
+    return {"file": folder.name, "rows": rows, "bytes": sum(sizes), "parts": len(sizes)}
 
 
 def discard(folder: Path | None, run_id: str) -> None:
@@ -162,6 +196,13 @@ def _as_text(name: str, kind: str, conventions: Csv) -> str:
     if kind.startswith("TIMESTAMP"):
         return f"strftime({column}, {engine.quote(conventions.time or _ISO)}) as {column}"
     return column
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _earlier(folder: Path) -> list[str]:

@@ -58,3 +58,22 @@ def reading(command: Command) -> Command:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def engine(command: Command) -> Command:
+    """Options that say what reads and computes."""
+    options = [
+        click.option(
+            "--engine",
+            type=click.Choice(["duckdb", "spark"]),
+            default="duckdb",
+            help="What reads and computes: this process, or Apache Spark. [default: duckdb]",
+        ),
+        click.option(
+            "--spark-master", metavar="URL", help="The cluster, such as spark://host:7077. [default: this machine]"
+        ),
+        click.option("--spark-conf", metavar="KEY=VALUE", multiple=True, help="A setting of Spark; may be repeated."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command

@@ -3,10 +3,11 @@
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from sojourn import export, quarantine
 from sojourn.contracts import changes
 from sojourn.engines.building import Built, EventFile, build
+from sojourn.engines.spark import Spark
 from sojourn.errors import SojournError, TooManyQuarantinedError, as_ours
 from sojourn.ledger import Ledger, total
 from sojourn.pipeline import Pipeline
@@ -21,7 +23,7 @@ from sojourn.reading.forgotten import NOBODY, Forgotten
 from sojourn.reading.forgotten import load as load_forgotten
 from sojourn.reading.inputs import Input, as_given
 from sojourn.reading.known import KnownInput, Reading, recognise
-from sojourn.reading.land import Landed, Landing, Part, land
+from sojourn.reading.land import Execute, Landed, Landing, Part, land, read_apart
 from sojourn.reading.remembering import remember
 from sojourn.recomputing import kept_files
 from sojourn.rereading import reading_changed
@@ -36,8 +38,8 @@ Progress = Callable[[int], None]
 class Options:
     """What a person can say about a run. *until*: the end of observation, in epoch microseconds.
 
-    *is_watching*: a last line without a line break waits for the rest of it, and where nothing is new no run is
-    recorded: its status is `unchanged`.
+    *spark*: where to read and to compute, if not here. *is_watching*: a last line without a line break waits for the
+    rest of it, and where nothing is new no run is recorded: its status is `unchanged`.
     """
 
     mode: str = "add"
@@ -46,6 +48,7 @@ class Options:
     memory: int | None = None
     until: int | None = None
     max_quarantined: Callable[[Ledger], bool] = lambda _: True
+    spark: Spark | None = None
     is_watching: bool = False
 
 
@@ -127,21 +130,14 @@ def _publish(
     withdrawn = {name for source in landed for former in source.former.values() for name in former.tail}
     stay = [file for file in kept.files if file.name not in withdrawn]
     snapshot = staging / "snapshot.duckdb"
-    built = build(
-        pipeline,
-        kept_files(store, stay) + event_files(landed, run),
-        snapshot,
-        options.memory,
-        staging / "spill",
-        options.until,
-        base=_base(pipeline, kept, store),
-        withdrawn=kept_files(store, (file for file in kept.files if file.name in withdrawn)),
-    )
+    files = kept_files(store, stay) + event_files(landed, run)
+    gone = kept_files(store, (file for file in kept.files if file.name in withdrawn))
+    built = _built(pipeline, files, snapshot, options, base=_base(pipeline, kept, store), withdrawn=gone)
     run.tables = built.tables
     balance(run, landed, built, kept)
     _check_limit(run, options)
     run.status = "done"
-    exported = export.stage(pipeline, run.run_id, snapshot, refused, options.out, options.format)
+    exported = export.stage(pipeline, run.run_id, snapshot, refused, options.out, options.format, options.spark)
     fresh = store.keep_events(
         [file.path for file in event_files(landed, run) if file.is_kept], pipeline.name, run.run_id
     )
@@ -186,11 +182,31 @@ def _land(
         for remark in found.remarks:
             tell(remark)
         landing = Landing(name, reading.source, folder, options.until if name == "events" else None, forgotten)
-        landed.append(land(found.inputs, landing, progress=progress, found=found))
+        execute = None if options.spark is None else _on(options.spark)
+        landed.append(land(found.inputs, landing, progress=progress, found=found, execute=execute))
         run.inputs += found.inputs
         run.ledgers += landed[-1].ledgers()
         run.skipped += [at in landed[-1].skipped for at in range(len(found.inputs))]
     return landed
+
+
+def _on(spark: Spark) -> Execute:
+    return lambda todo, landing: spark.map(partial(read_apart, landing), todo)
+
+
+def _built(
+    pipeline: Pipeline,
+    files: list[EventFile],
+    snapshot: Path,
+    options: Options,
+    *,
+    base: Path | None = None,
+    withdrawn: Sequence[EventFile] = (),
+) -> Built:
+    spill = snapshot.with_name("spill")
+    if options.spark is not None:
+        return options.spark.build(pipeline, files, snapshot, options.memory, spill, options.until)
+    return build(pipeline, files, snapshot, options.memory, spill, options.until, base=base, withdrawn=withdrawn)
 
 
 def _known(pipeline: Pipeline, kept: Kept) -> tuple[KnownInput, ...]:
@@ -226,6 +242,7 @@ def _is_nothing_new(landed: list[Landed], pipeline: Pipeline, kept: Kept, option
     is_known &= options.is_watching or len(files) == sum(len(source.inputs) for source in landed)
     untils = {kept.until, *(known.until for known in kept.inputs)}
     is_same = kept.rules == pipeline.rules() and untils == {options.until}
+    is_same &= options.spark is None or options.out is None  # whose files are made of what it has built
     return kept.run_id is not None and is_known and is_same
 
 
@@ -269,7 +286,7 @@ def check(pipeline: Pipeline, inputs: list[Input], folder: Path, options: Option
     run = Run(pipeline.name, inputs=inputs)
     landed = _land(run, pipeline, folder / "events", options, progress, Kept())
     files = event_files(landed, run)
-    built = build(pipeline, files, folder / "snapshot.duckdb", options.memory, folder / "spill", options.until)
+    built = _built(pipeline, files, folder / "snapshot.duckdb", options)
     balance(run, landed, built, Kept())
     run.status = "checked"
     try:

@@ -5,12 +5,14 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sojourn import charts, show, times
 from sojourn import export as exports
 from sojourn import run as runs
+from sojourn.engines import spark
 from sojourn.errors import SojournError, UsageError
 from sojourn.ledger import Ledger
 from sojourn.loading import load, ready_pipelines, to_begin
@@ -39,6 +41,24 @@ def options(
     if folder is not None and folder.exists() and not folder.is_dir():
         raise UsageError("out_unusable", f"--out {out} is a file; name a folder")
     return runs.Options(mode, folder, file_format, size, _instant(until), _limit(limit))
+
+
+@contextmanager
+def engine(
+    given: runs.Options, engine: str, spark_master: str | None, spark_conf: Sequence[str]
+) -> Iterator[runs.Options]:
+    """The options *given*, with what reads and computes at hand: DuckDB always is, Spark is started."""
+    if engine != "spark":
+        if spark_master is not None or spark_conf:
+            raise UsageError("without_spark", "--spark-master and --spark-conf go with --engine spark")
+        yield given
+        return
+    pairs = [setting.partition("=") for setting in spark_conf]
+    for key, separator, _ in pairs:
+        if not separator or not key.startswith("spark."):
+            raise UsageError("bad_spark_conf", f"--spark-conf {key!r}: write spark.name=value")
+    with spark.connect(spark_master, {key: value for key, _, value in pairs}, given.memory) as session:
+        yield replace(given, spark=session)
 
 
 def run(

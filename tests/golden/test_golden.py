@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.command import process, sojourn
+from tests.spark import on_spark
 
 HERE = Path(__file__).parent
 CASES = sorted(path.parent for path in HERE.glob("*/*/case.toml"))
@@ -25,13 +26,25 @@ EMPTY = {"read": 0, "blank": 0, "accepted": 0, "duplicate": 0, "dropped": {}, "q
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.parent.name}/{case.name}")
 def test_golden(case: Path, tmp_path: Path) -> None:
     """Ledger, tables, quarantine and metrics are what the folder says."""
+    holds(case, tmp_path, [])
+
+
+@on_spark
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.parent.name}/{case.name}")
+def test_golden_on_spark(case: Path, tmp_path: Path) -> None:
+    """The same on Spark, to the byte."""
+    holds(case, tmp_path, ["--engine", "spark"])
+
+
+def holds(case: Path, tmp_path: Path, engine: list[str]) -> None:
+    """Check the *case* on an engine."""
     told = tomllib.loads((case / "case.toml").read_text(encoding="utf-8"))
     pipeline = str(case / told["pipeline"]) if told["pipeline"].endswith(".toml") else told["pipeline"]
     home, out = ["--home", tmp_path / "home"], tmp_path / "out"
     for run in told["runs"]:
         sources = paths(case, run["sources"])
-        words = ["run", pipeline, *sources, *run.get("options", []), *home, "--out", out, "--json"]
-        is_alone = len(sources) == 1 or isinstance(run["sources"], dict)  # one file of each source
+        words = ["run", pipeline, *sources, *run.get("options", []), *engine, *home, "--out", out, "--json"]
+        is_alone = len(sources) == 1 or isinstance(run["sources"], dict) or bool(engine)  # one file of each source
         done = (sojourn if is_alone else process)(*words)
         assert done.status == run.get("status", 0), done.err
         assert done.json["ledger"] == EMPTY | run["ledger"]

@@ -286,7 +286,7 @@ class Roads:
 @contextmanager
 def roads() -> Iterator[Roads]:
     """Watch which road each build of this process takes."""
-    seen, increment, whole = Roads(), vars(building)["increment"], building._whole
+    seen, increment, whole = Roads(), vars(building)["increment"], building.whole
 
     def incrementing(*given: Any) -> Any:
         built = increment(*given)
@@ -299,7 +299,7 @@ def roads() -> Iterator[Roads]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(building, "increment", incrementing)
-        patch.setattr(building, "_whole", all_of_it)
+        patch.setattr(building, "whole", all_of_it)
         yield seen
 
 

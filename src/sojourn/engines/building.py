@@ -12,6 +12,7 @@ from sojourn.engines.plans import Plan, plan
 from sojourn.engines.relations import EventFile, landed, number
 from sojourn.engines.snapshots import (
     Built,
+    asked,
     attached_snapshot,
     create,
     duplicates_of,
@@ -45,24 +46,26 @@ def build(
     planned = plan(pipeline)
     if base is not None and all(file.is_kept for file in files):
         shutil.copyfile(base, snapshot)
-        with _opened(snapshot, memory, spill, until) as connection:
+        with opened(snapshot, memory, spill, until) as connection:
             built = waited_for(lambda: increment(connection, planned, pipeline, files, withdrawn), connection.interrupt)
         if built is not None:
             return built
         snapshot.unlink()
-    with _opened(snapshot, memory, spill, until) as connection:
-        return waited_for(lambda: _whole(connection, planned, pipeline, files), connection.interrupt)
+    with opened(snapshot, memory, spill, until) as connection:
+        return waited_for(lambda: whole(connection, planned, pipeline, files), connection.interrupt)
 
 
 @contextmanager
-def _opened(snapshot: Path, memory: int | None, spill: Path, until: int | None) -> Iterator[Connection]:
+def opened(snapshot: Path, memory: int | None, spill: Path, until: int | None) -> Iterator[Connection]:
+    """A connection whose tables go into *snapshot*, with the relations of one row that plans read."""
     limits = memory or engine.DEFAULT_MEMORY, spill
     with engine.connect(*limits) as connection, attached_snapshot(connection, snapshot):
         limit(connection, until)
         yield connection
 
 
-def _whole(connection: Connection, planned: Plan, pipeline: Pipeline, files: Sequence[EventFile]) -> Built:
+def whole(connection: Connection, planned: Plan, pipeline: Pipeline, files: Sequence[EventFile]) -> Built:
+    """Make all tables from *files*."""
     for name, source in pipeline.source.items():
         landed(connection, name, source, [file for file in files if file.source == name])
     steps = planned.steps
@@ -79,8 +82,9 @@ def _whole(connection: Connection, planned: Plan, pipeline: Pipeline, files: Seq
     rows = finish(connection, planned, pipeline, is_kept=not passing)
     events = number(connection, "select count(*) from events")
     kept = number(connection, _of_others(passing, pipeline)) if passing else events
-    duplicates = duplicates_of(connection, "events", steps) | duplicates_of(connection, "servers", steps)
-    return Built(events, kept, rows, duplicates, notes_of(connection, steps))
+    ask = asked(connection)
+    duplicates = duplicates_of(ask, "events", steps) | duplicates_of(ask, "servers", steps)
+    return Built(events, kept, rows, duplicates, notes_of(ask, steps))
 
 
 def _of_others(passing: list[int | None], pipeline: Pipeline) -> str:

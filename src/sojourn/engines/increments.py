@@ -13,7 +13,7 @@ from sojourn.engines.plans import Plan
 from sojourn.engines.presence import renew_presence
 from sojourn.engines.relations import EventFile, as_published, landed, number
 from sojourn.engines.replacing import given, replace
-from sojourn.engines.snapshots import Built, create, duplicates_of, finish, notes_of
+from sojourn.engines.snapshots import Built, asked, create, duplicates_of, finish, notes_of
 from sojourn.pipeline import Pipeline
 
 _COUNTED = {
@@ -50,8 +50,9 @@ def increment(
             _renew(connection, planned, pipeline, name, sql)
     rows = finish(connection, planned, pipeline, is_kept=True)
     events = _rows_of_events(connection, files) - number(connection, "select count(*) from state.losers")
-    duplicates = duplicates_of(connection, "events", steps) | duplicates_of(connection, "servers", steps)
-    return Built(events, events, rows, duplicates, notes_of(connection, steps), lost)
+    ask = asked(connection)
+    duplicates = duplicates_of(ask, "events", steps) | duplicates_of(ask, "servers", steps)
+    return Built(events, events, rows, duplicates, notes_of(ask, steps), lost)
 
 
 def _rows_of_events(connection: Connection, files: Sequence[EventFile]) -> int:

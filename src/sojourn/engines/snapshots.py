@@ -4,10 +4,11 @@ The state: the tables of some steps, `losers` (rows of kept files whose identity
 `file, row`), and `made` (how all of it was made: `digest` of the plan, `is_kept`: whether from kept files alone).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sojourn.engines.apart import MADE
 from sojourn.engines.duckdb import Connection, identifier, quote
@@ -20,6 +21,9 @@ STATE = {
     *("_repairs", "_experiment_users"),
 }
 """Steps whose tables stay."""
+
+Ask = Callable[[str], list[Any]]
+"""The rows of an SQL query, few of them."""
 
 _NOTES = {"_unknown_servers": "unknown_server", "_refused": "refused"}
 _DUPLICATES = {"events": "duplicates", "servers": "_server_duplicates"}
@@ -88,16 +92,18 @@ def finish(connection: Connection, planned: Plan, pipeline: Pipeline, *, is_kept
     return {name: number(connection, f"select count(*) from {identifier(name)}") for name in pipeline.tables}
 
 
-def notes_of(connection: Connection, steps: Mapping[str, str]) -> dict[str, dict[int, int]]:
+def asked(connection: Connection) -> Ask:
+    """Rows by query."""
+    return lambda sql: connection.execute(sql).fetchall()
+
+
+def notes_of(ask: Ask, steps: Mapping[str, str]) -> dict[str, dict[int, int]]:
     """Counts by name and part, which are no ends of records."""
-    return {_NOTES[name]: dict(connection.execute(sql).fetchall()) for name, sql in steps.items() if name in _NOTES}
+    return {_NOTES[name]: dict(ask(sql)) for name, sql in steps.items() if name in _NOTES}
 
 
-def duplicates_of(
-    connection: Connection, source: str, steps: Mapping[str, str]
-) -> dict[tuple[str, int], tuple[int, int]]:
+def duplicates_of(ask: Ask, source: str, steps: Mapping[str, str]) -> dict[tuple[str, int], tuple[int, int]]:
     """`(duplicate, conflicting)` by *source* and part."""
     if (sql := steps.get(_DUPLICATES[source])) is None:
         return {}
-    rows = connection.execute(sql).fetchall()
-    return {(source, part): (int(copies), int(conflicting)) for part, copies, conflicting in rows}
+    return {(source, part): (int(copies), int(conflicting)) for part, copies, conflicting in ask(sql)}

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -78,6 +79,10 @@ class Landing:
         return self.folder / f"rejects-{self.name}-{number:06d}.parquet"
 
 
+Execute = Callable[[Iterator[Task], Landing], Iterator[Part]]
+"""How tasks are read: each by `read_task`, anywhere."""
+
+
 @dataclass
 class Landed:
     """All parts of one source's inputs in the order of the content, and where they lie.
@@ -143,8 +148,11 @@ def land(
     *,
     progress: Callable[[int], None],
     found: Recognised | None = None,
+    execute: Execute | None = None,
 ) -> Landed:
     """Read *inputs* into Parquet files; *progress* is told the bytes as they are done.
+
+    Tasks are read by processes of this machine, or by what *execute* is.
 
     Of inputs of which something was *found* to be known only the rest is read, and what turns out to be known when it
     is read is discarded.
@@ -167,7 +175,7 @@ def land(
             if given.messages is None:
                 refuse_documents(given)
         todo = _no_documents(tasks(inputs, _workers(), found.starts))
-    land_tasks(todo, landed, progress=progress)
+    land_tasks(todo, landed, progress=progress, execute=execute)
     _discard_known(landed, found.known)
     return landed
 
@@ -200,14 +208,18 @@ def _discard_known(landed: Landed, known: list[KnownInput]) -> None:
     landed.parts = [part for part in landed.parts if part.input_number not in landed.skipped]
 
 
-def land_tasks(todo: Iterator[Task], landed: Landed, *, progress: Callable[[int], None]) -> Landed:
+def land_tasks(
+    todo: Iterator[Task], landed: Landed, *, progress: Callable[[int], None], execute: Execute | None = None
+) -> Landed:
     """Read the tasks *todo* of the inputs of *landed* into Parquet files."""
     landing, workers = landed.landing, _workers()
     landing.folder.mkdir(parents=True, exist_ok=True)
     first = list(islice(todo, 2))
-    if len(first) < 2:
+    if execute is not None:
+        results: Iterator[Part] = execute(chain(first, todo), landing)
+    elif len(first) < 2:
         _begin(landing)
-        results: Iterator[Part] = map(read_task, first)
+        results = map(read_task, first)
     else:
         results = _in_processes(chain(first, todo), landing, workers)
     for part in results:
@@ -230,6 +242,19 @@ def _withdraw(landed: Landed) -> None:
 
 def _workers() -> int:
     return max(1, os.cpu_count() or 1)
+
+
+def read_apart(landing: Landing, task: Task) -> Part:
+    """Read one task where somebody else decides, who may begin it twice: files come into place when they are whole."""
+    gc.disable()
+    attempt = landing.folder / f"attempt-{uuid.uuid4().hex}"
+    attempt.mkdir(parents=True)
+    _begin(replace(landing, folder=attempt))
+    part = read_task(task)
+    for path in attempt.iterdir():
+        path.replace(landing.folder / path.name)
+    attempt.rmdir()
+    return part
 
 
 def read_task(task: Task) -> Part:

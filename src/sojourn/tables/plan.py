@@ -88,6 +88,8 @@ def compile_touched(pipeline: Pipeline, dialect: str = "duckdb") -> dict[str, st
 
 
 def _compiled(steps: dict[str, ir.Table], dialect: str) -> dict[str, str]:
+    if dialect != "duckdb":
+        getattr(ibis, dialect)  # its compiler reads settings that come with the engine's own module
     return {name: str(ibis.to_sql(table, dialect=dialect)) for name, table in steps.items()}
 
 

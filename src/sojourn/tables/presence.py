@@ -113,7 +113,7 @@ def _ended(ruled: ir.Table) -> ir.Table:
     moments = {"next": ruled.next_at, "destruction": ruled.destroyed_at, "observation": ruled.ends}
     named = [rule for rule in RULES if rule.name is not None]
     ended = ruled.mutate(
-        ending=ibis.cases(*[(ruled.rule == rule.name, ibis.least(*[moments[m] for m in rule.until])) for rule in named])
+        ending=ibis.cases(*[(ruled.rule == rule.name, _first([moments[m] for m in rule.until])) for rule in named])
     )
     closed = ended.mutate(
         ended_by=ibis.cases(*[(ended.rule == rule.name, _ended_by(rule, ended)) for rule in named]),
@@ -207,6 +207,11 @@ def _holds(rule: Rule, paired: ir.Table) -> ir.Value:
     same = paired.next_server == paired.server_id
     online = paired.next_connected
     return (online if rule.following == "online" else ~online) & (same if rule.server == "same" else ~same)
+
+
+def _first(moments: list[ir.Value]) -> ir.Value:
+    """The first of *moments*; Spark's `least` takes no single one."""
+    return ibis.least(*moments) if len(moments) > 1 else moments[0]
 
 
 def _ended_by(rule: Rule, ended: ir.Table) -> ir.Value:

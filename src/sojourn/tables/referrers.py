@@ -29,7 +29,7 @@ def ranks(sessions: ir.Table) -> ir.Table:
     return ranked.group_by(["place", "referrer"]).aggregate(
         sessions=ranked.count(),
         twice_ranks=ranked.twice_rank.sum().cast("decimal(38,0)"),
-        median_seconds=ranked.seconds.quantile(0.5),
+        median_seconds=(ranked.seconds * 1_000_000).round().quantile(0.5) / 1_000_000,
     )
 
 

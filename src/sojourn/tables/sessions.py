@@ -82,13 +82,13 @@ def _hurries(occurred_at: ir.Value, ordered: Any, pipeline: Pipeline, at_most: i
 def session_durations_by_referrer(sessions: ir.Table) -> ir.Table:
     """How long sessions last. Grain: one row per referrer; sessions without one are `(direct)`."""
     labelled = sessions.mutate(referrer=sessions.referrer.fill_null("(direct)"))
-    seconds = labelled.duration_seconds
-    lasting = (seconds * 1_000_000).round().cast("int64")  # whole microseconds: their sum is the same in any order
+    # whole microseconds: their sum is the same in any order, and their quantiles on every engine
+    lasting = (labelled.duration_seconds * 1_000_000).round().cast("int64")
     return labelled.group_by("referrer").aggregate(
         sessions=labelled.count(),
-        median_seconds=seconds.quantile(0.5),
-        p25_seconds=seconds.quantile(0.25),
-        p75_seconds=seconds.quantile(0.75),
+        median_seconds=lasting.quantile(0.5) / 1_000_000,
+        p25_seconds=lasting.quantile(0.25) / 1_000_000,
+        p75_seconds=lasting.quantile(0.75) / 1_000_000,
         mean_seconds=lasting.sum() / labelled.count() / 1_000_000,
     )
 

@@ -55,11 +55,10 @@ class Export:
             return
         try:
             for name in _earlier(self.folder):
-                if name not in self.names:
+                are_files = (self.staged / name).is_file() and (self.folder / name).is_file()
+                if not are_files:  # which replace one another, as folders do not
                     _remove(self.folder / name)
             for name in self.names:
-                if (self.staged / name).is_dir() or (self.folder / name).is_dir():  # they do not replace one another
-                    _remove(self.folder / name)
                 (self.staged / name).replace(self.folder / name)
         except OSError as error:
             raise SojournError(
@@ -199,7 +198,8 @@ def _as_text(name: str, kind: str, conventions: Csv) -> str:
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir():
+    """Remove a file or a folder of parts; another folder is not ours, and stays in the way."""
+    if path.is_dir() and path.suffix == ".parquet":
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)

@@ -66,6 +66,13 @@ def verdict(ours: Mapping[str, float], peers: Sequence[Mapping[str, float]], rep
     return f"{excess}: we say {told}; the peers say {peers}."
 
 
+def agrees(ours: Mapping[str, float], peer: Mapping[str, float]) -> bool:
+    """Whether a peer gives the same numbers: counts exactly, sums of seconds but for the last digits."""
+    return ours.keys() == peer.keys() and all(
+        abs(peer[name] - value) <= 1e-9 * abs(value) for name, value in ours.items()
+    )
+
+
 def _one_row(home: Path, sql: str) -> dict[str, float]:
     with open_store(str(home), None).query(sql) as reader:
         [values] = reader.read_all().to_pylist()

@@ -2,11 +2,13 @@
 
 import os
 import platform
+import subprocess
 from importlib import metadata
 from pathlib import Path
 
 LIBRARIES = (
     "sojourn", "duckdb", "msgspec", "pyarrow", "ibis-framework", "adbc-driver-postgresql", "pandas", "polars",
+    "pyspark", "chdb", "retentioneering",
 )  # fmt: skip
 
 
@@ -30,6 +32,13 @@ def stolen() -> tuple[int, int]:
     except OSError:
         return 0, 0
     return ticks[7], sum(ticks)
+
+
+def commit() -> str:
+    """The commit that was measured, with a word where files differ from it."""
+    command = ["git", "describe", "--always", "--dirty"]
+    told = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+    return told.stdout.strip() or "unknown"
 
 
 def _cpu() -> str:

@@ -3,11 +3,19 @@
 Memory is told in three ways, because no single one is honest for every program:
 - `tree_rss`: the largest sum of resident pages over the tree; pages that processes share are counted in each,
   and so are mapped files. Sampled, cheap, in every round.
-- `largest_rss`: the largest resident set that a single process of the tree ever had, from the kernel, exact.
+- `largest_rss`: the largest resident set of a single process of the tree; sampled too, and where there is no
+  `/proc` the kernel's figure, which may be that of the process that started it.
 - `tree_pss`: like the first, but a shared page counts once; `tree_own` of it is not backed by a file. Asking
   for it slows a program down, so it is sampled in rounds of its own, whose times are not used.
+
+CPU time, and the bytes read and written, are those of all processes of the tree, from the kernel, exact: it adds those
+of each child to the parent that waits for it. A child that outlives its parent, as the Java of Spark does, becomes ours
+on Linux (`_adopt`), and is waited for, too. `read` and `written` are what system calls moved, from the disk or from the
+cache, pipes and sockets between processes included; mapped files are not in them. Of `disk_read` and `disk_written`
+the disk knows: nothing is read from it that is in the cache.
 """
 
+import ctypes
 import json
 import os
 import subprocess
@@ -39,20 +47,28 @@ class Sample:
     tree_rss: int = 0
     tree_pss: int = 0
     tree_own: int = 0
+    read: int = 0
+    written: int = 0
+    disk_read: int = 0
+    disk_written: int = 0
     output: dict[str, Any] = field(default_factory=dict)
 
 
 def measure(command: Sequence[str], *, pss: bool = False) -> Sample:
     """Run *command* to its end; with *pss* the times are disturbed and the memory is exact."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        _adopt()
+        others = _children(os.getpid())
         started = time.perf_counter()
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
         watcher = _Watcher(process.pid, pss=pss)
         watcher.start()
-        _, status, usage = os.wait4(process.pid, 0)
+        ended = [_ended(process.pid)]
         wall = time.perf_counter() - started
-        process.returncode = os.waitstatus_to_exitcode(status)  # wait4 took it from Popen
+        process.returncode = os.waitstatus_to_exitcode(ended[0].status)  # we waited for it in Popen's place
         watcher.stop()
+        while orphans := _children(os.getpid()) - others:
+            ended += map(_ended, orphans)
         out.seek(0), err.seek(0)
         if process.returncode != 0:
             told = err.read().decode(errors="replace").strip()[-2000:]
@@ -60,13 +76,45 @@ def measure(command: Sequence[str], *, pss: bool = False) -> Sample:
         printed = out.read()
     return Sample(
         wall=wall,
-        cpu=usage.ru_utime + usage.ru_stime,
-        largest_rss=usage.ru_maxrss * RSS_UNIT,
+        cpu=sum(end.cpu for end in ended),
+        largest_rss=watcher.largest or ended[0].rss,
         tree_rss=watcher.rss,
         tree_pss=watcher.pss,
         tree_own=watcher.own,
+        **{name: sum(end.moved.get(key, 0) for end in ended) for name, key in _MOVED.items()},
         output=json.loads(printed or b"{}"),
     )
+
+
+_MOVED = {"read": "rchar", "written": "wchar", "disk_read": "read_bytes", "disk_written": "write_bytes"}
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+@dataclass(frozen=True)
+class _End:
+    """How a process ended, and what it and those that it waited for had used. Seconds and bytes."""
+
+    status: int
+    cpu: float
+    rss: int
+    moved: dict[str, int]
+
+
+def _ended(pid: int) -> _End:
+    """Wait for a child of ours."""
+    moved: dict[str, int] = {}
+    if PROC.exists():
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # it has ended, and still can be asked
+        lines = (PROC / str(pid) / "io").read_text().splitlines()
+        moved = {name: int(count) for name, count in (line.split(": ") for line in lines)}
+    _, status, usage = os.wait4(pid, 0)
+    return _End(status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * RSS_UNIT, moved)
+
+
+def _adopt() -> None:
+    """From now on processes below us whose parent ends are our children."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 class _Watcher(threading.Thread):
@@ -75,7 +123,7 @@ class _Watcher(threading.Thread):
     def __init__(self, pid: int, *, pss: bool) -> None:
         super().__init__(daemon=True)
         self.pid, self.asks_pss = pid, pss
-        self.rss = self.pss = self.own = 0
+        self.rss = self.pss = self.own = self.largest = 0
         self._done = threading.Event()
 
     def run(self) -> None:
@@ -83,7 +131,8 @@ class _Watcher(threading.Thread):
             return
         while not self._done.wait(0.05 if self.asks_pss else 0.025):
             pids = list(_tree(self.pid))
-            self.rss = max(self.rss, sum(map(_rss, pids)))
+            sizes = [*map(_rss, pids)]
+            self.rss, self.largest = max(self.rss, sum(sizes)), max(self.largest, *sizes)
             if self.asks_pss:
                 shares = [_pss(pid) for pid in pids]
                 self.pss = max(self.pss, sum(whole for whole, _ in shares))
@@ -97,13 +146,17 @@ class _Watcher(threading.Thread):
 def _tree(pid: int) -> Iterator[int]:
     """The process and all of its descendants."""
     yield pid
+    for child in _children(pid):
+        yield from _tree(child)
+
+
+def _children(pid: int) -> set[int]:
+    """The processes that *pid* has started, or has taken over."""
     try:
         texts = [(task / "children").read_text() for task in (PROC / str(pid) / "task").iterdir()]
-    except OSError:  # it ended meanwhile
-        return
-    for text in texts:
-        for child in text.split():
-            yield from _tree(int(child))
+    except OSError:  # it ended meanwhile, or there is no /proc
+        return set()
+    return {int(child) for text in texts for child in text.split()}
 
 
 def _rss(pid: int) -> int:

@@ -43,8 +43,9 @@ def markdown(results: Mapping[str, Any]) -> str:
     for name, case in results.items():
         parts += [f"## {case['title']}\n", f'`make bench ARGS="--only {name}"`, {_when(case)}.\n']
         if case["rows"]:
-            parts += [_table(_HEADINGS, map(_cells, case["rows"])), ""]
+            parts += [table(_HEADINGS, map(_cells, case["rows"])), ""]
         parts += [f"- {note}" for note in case["notes"]]
+        parts += [f"\n{part}" for part in case.get("more", ())]
         parts.append("")
     return "\n".join(parts).rstrip() + "\n"
 
@@ -53,7 +54,7 @@ def questions(cases: Any) -> str:
     """One line per question: target, measured, met or missed."""
     lines = [answer for case in cases for answer in case["answers"]]
     cells = [[line["question"], line["target"], line["measured"], _said(line["is_met"])] for line in lines]
-    return _table(["question", "target", "measured", ""], cells)
+    return table(["question", "target", "measured", ""], cells)
 
 
 _HEADINGS = [
@@ -95,6 +96,7 @@ def _said(is_met: bool | None) -> str:
     return {True: "met", False: "**missed**", None: "for information"}[is_met]
 
 
-def _table(headings: Sequence[str], lines: Any) -> str:
+def table(headings: Sequence[str], lines: Any) -> str:
+    """A table in Markdown."""
     rows = [headings, ["---"] * len(headings), *lines]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in rows)

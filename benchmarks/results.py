@@ -34,12 +34,13 @@ class Row:
 
 @dataclass
 class Case:
-    """All about one benchmark case; *notes* are full sentences."""
+    """All about one benchmark case; *notes* are full sentences, *more* is Markdown that comes after them."""
 
     title: str
     answers: list[Answer]
     rows: list[Row] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    more: list[str] = field(default_factory=list)
 
 
 def row(score: Score, name: str | None = None) -> Row:

@@ -7,14 +7,21 @@ to `benchmarks/results.json` and `benchmarks/RESULTS.md` after each case, beside
 import argparse
 import dataclasses
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from benchmarks import cases_devices, cases_increments, cases_live, cases_runs, cases_stores, machine, report
+from benchmarks import (
+    cases_devices,
+    cases_increments,
+    cases_live,
+    cases_peers,
+    cases_runs,
+    cases_stores,
+    machine,
+    report,
+)
 from benchmarks.inputs import FOLDER
 from benchmarks.measure import CommandFailedError
 from benchmarks.results import Answer, Case
@@ -25,6 +32,7 @@ CASES: dict[str, Callable[[Setting], Case]] = {
     "webshop": cases_runs.webshop_duckdb,
     "pandas": cases_runs.webshop_pandas,
     "polars": cases_runs.webshop_polars,
+    "peers": cases_peers.peers,
     "memory": cases_runs.memory,
     "linearity": cases_runs.linearity,
     "processes": cases_runs.processes,
@@ -87,17 +95,11 @@ def _measured(name: str, rounds: int, scale: float) -> dict[str, Any]:
         **dataclasses.asdict(case),
         "failed": failed,
         "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        "commit": _commit(),
+        "commit": machine.commit(),
         "scale": scale,
         "machine": machine.describe(),
         "stolen": (after - stolen) / max(1, all_after - all_ticks),
     }
-
-
-def _commit() -> str:
-    command = ["git", "describe", "--always", "--dirty"]
-    told = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
-    return told.stdout.strip() or "unknown"
 
 
 def _arguments() -> argparse.Namespace:

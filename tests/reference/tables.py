@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-import statistics
 from dataclasses import replace
+from fractions import Fraction
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -32,21 +32,29 @@ def quantile(values: list[float], share: float) -> float | None:
 
 def session_durations_by_referrer(sessions: list[Row]) -> list[Row]:
     """One row per referrer of the session rows; no referrer is "(direct)"."""
-    by_referrer: dict[str, list[float]] = {}
+    by_referrer: dict[str, list[Fraction]] = {}  # exact, and rounded once in the end
     for row in sessions:
         referrer = "(direct)" if row["referrer"] is None else row["referrer"]
-        by_referrer.setdefault(referrer, []).append(row["duration_seconds"])
+        microseconds = round(row["duration_seconds"] * 1_000_000)
+        by_referrer.setdefault(referrer, []).append(Fraction(microseconds, 1_000_000))
     return [
         {
             "referrer": referrer,
             "sessions": len(seconds),
-            "median_seconds": quantile(seconds, 0.5),
-            "p25_seconds": quantile(seconds, 0.25),
-            "p75_seconds": quantile(seconds, 0.75),
-            "mean_seconds": statistics.fmean(seconds),
+            "median_seconds": float(_quantile(seconds, Fraction(1, 2))),
+            "p25_seconds": float(_quantile(seconds, Fraction(1, 4))),
+            "p75_seconds": float(_quantile(seconds, Fraction(3, 4))),
+            "mean_seconds": float(sum(seconds) / len(seconds)),
         }
         for referrer, seconds in sorted(by_referrer.items())
     ]
+
+
+def _quantile(values: list[Fraction], share: Fraction) -> Fraction:
+    ordered = sorted(values)
+    place = share * (len(ordered) - 1)
+    low, high = ordered[math.floor(place)], ordered[math.ceil(place)]
+    return low + (high - low) * (place - math.floor(place))
 
 
 def user_activity(events: list[Event], pipeline: Pipeline) -> list[Row]:

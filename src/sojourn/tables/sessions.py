@@ -89,7 +89,7 @@ def session_durations_by_referrer(sessions: ir.Table) -> ir.Table:
         median_seconds=lasting.quantile(0.5) / 1_000_000,
         p25_seconds=lasting.quantile(0.25) / 1_000_000,
         p75_seconds=lasting.quantile(0.75) / 1_000_000,
-        mean_seconds=lasting.sum() / labelled.count() / 1_000_000,
+        mean_seconds=lasting.sum() / (labelled.count() * 1_000_000),
     )
 
 

@@ -11,6 +11,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sojourn.engines import duckdb as engine
+from sojourn.errors import UsageError
+from sojourn.ledger import REASONS
+from sojourn.pipeline import did_you_mean
 from sojourn.reading.land import Landed
 from sojourn.store.base import Store
 from sojourn.store.schemas import IDENTITY, QUARANTINE
@@ -139,8 +142,18 @@ def write_jsonl(quarantined: Path | None, target: Path) -> None:
         )
 
 
+def check_reason(reason: str | None) -> None:
+    """Refuse a *reason* that no record can have: `UsageError` ``unknown_reason``."""
+    if reason is not None and reason not in REASONS:
+        hint = did_you_mean(reason, list(REASONS))
+        raise UsageError(
+            "unknown_reason", f"no record is quarantined as {reason!r}{hint} reasons are {', '.join(REASONS)}"
+        )
+
+
 def listing(store: Store, *, pipeline: str | None, reason: str | None, limit: int) -> list[dict[str, Any]]:
     """The first *limit* quarantined records, with the beginning of their text."""
+    check_reason(reason)
     columns = "run_id, pipeline, file, line, reason, path, value, raw"
     where = _where(pipeline, reason)
     sql = f"select {columns} from sojourn.quarantine {where} order by pipeline, file, line, path limit {limit}"
@@ -152,6 +165,7 @@ def listing(store: Store, *, pipeline: str | None, reason: str | None, limit: in
 
 def export(store: Store, output: str, *, pipeline: str | None, reason: str | None) -> None:
     """Write quarantined records whole, one JSON object a line, to a file or ``-``."""
+    check_reason(reason)
     with tempfile.TemporaryDirectory(prefix="sojourn-") as folder:
         whole = Path(folder) / "quarantine.parquet"
         copy(store, whole, pipeline=pipeline, reason=reason)

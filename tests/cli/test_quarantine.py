@@ -110,3 +110,11 @@ def test_long_text_is_cut_in_the_list_and_whole_in_the_export(home: Home) -> Non
     rows = exported(home)
     assert [raw_of(row).decode() for row in rows] == [long, late]
     assert [row["value"] for row in rows] == [None, long]
+
+
+@pytest.mark.parametrize("command", [["list"], ["export", "-o", "-"], ["replay"]])
+def test_a_reason_that_no_record_can_have_is_a_mistake(home: Home, command: list[str]) -> None:
+    """Nothing would be found, and nobody would know why."""
+    home.run("webshop", CONTENT, name="bad.jsonl")
+    done = home.call("quarantine", *command, "--reason", "bad_tiem")
+    assert (done.status, "did you mean 'bad_time'?" in done.err, "[unknown_reason]" in done.err) == (2, True, True)

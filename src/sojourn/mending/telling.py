@@ -6,23 +6,19 @@ from typing import Any
 from sojourn import show
 from sojourn.engines.duckdb import DEFAULT_MEMORY, quote
 from sojourn.errors import SojournError, UsageError
-from sojourn.ledger import REASONS
 from sojourn.loading import load, ready_pipelines
 from sojourn.mending.rebuild import rebuild as build_again
 from sojourn.mending.replay import Replay
 from sojourn.mending.replay import replay as read_again
-from sojourn.pipeline import Pipeline, did_you_mean, parse_size
+from sojourn.pipeline import Pipeline, parse_size
+from sojourn.quarantine import check_reason
 from sojourn.running import progress, told
 from sojourn.store.base import Store
 
 
 def replay(store: Store, pipeline: str | None, reason: str | None, memory: str | None, *, as_json: bool) -> None:
     """Read quarantined records again, of one *pipeline* or of all that can be found, and print what became of them."""
-    if reason is not None and reason not in REASONS:
-        hint = did_you_mean(reason, list(REASONS))
-        raise UsageError(
-            "unknown_reason", f"no record is quarantined as {reason!r}{hint} reasons are {', '.join(REASONS)}"
-        )
+    check_reason(reason)
     size = _size(memory)
     pipelines, unread = _asked(store, pipeline, reason)
     reports = []

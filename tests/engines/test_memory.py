@@ -66,6 +66,7 @@ def events(tmp_path_factory: pytest.TempPathFactory) -> EventFile:
 
 
 def made(pipeline: Pipeline, events: EventFile, memory: int, folder: Path) -> Built:
+    """Build all tables in a *folder* of their own."""
     folder.mkdir()
     return build(pipeline, [events], folder / "snapshot.duckdb", memory, folder / "spill")
 

@@ -1,6 +1,7 @@
 """The cost curve: the fitted growth, where curves meet, what a page says, and inputs made by repetition."""
 
 import json
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from benchmarks import scale_page
 from benchmarks.agreement import agrees
 from benchmarks.cases_peers import lines_of
 from benchmarks.fitting import Curve, Line, crossover, fit, straight
+from benchmarks.measure import measure
 from benchmarks.scale import shuffled
 
 MACHINE = {"CPU": "a CPU", "memory": "8 GB", "system": "a system"}
@@ -177,3 +179,14 @@ def test_answers_agree_but_for_last_digits():
     assert not agrees(ours, {"sessions": 4, "duration_seconds": 1e6})
     assert not agrees(ours, {"sessions": 3, "duration_seconds": 1e6 + 1})
     assert not agrees(ours, {"sessions": 3})
+
+
+def test_processor_time_of_all_processes_is_counted():
+    """Of one that outlives its parent, and of one whose parent ignores its end, too."""
+    burn = "import time\nwhile time.process_time() < 0.6: pass\n"
+    outlives = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {burn!r}])"
+    assert 0.6 <= measure([sys.executable, "-c", outlives]).cpu < 1.2
+    ignores = "import signal, time; signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+    ignored = f"{burn}time.sleep(0.3)"
+    started = f"{ignores}import subprocess, sys; subprocess.Popen([sys.executable, '-c', {ignored!r}]).wait()"
+    assert 0.6 <= measure([sys.executable, "-c", started]).cpu < 1.2

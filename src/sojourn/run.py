@@ -181,7 +181,8 @@ def _land(
         found = recognise(inputs, _known(pipeline, kept), reading)
         for remark in found.remarks:
             tell(remark)
-        landing = Landing(name, reading.source, folder, options.until if name == "events" else None, forgotten)
+        until = options.until if name == "events" else None
+        landing = Landing(name, reading.source, folder, until, forgotten, options.memory)
         execute = None if options.spark is None else _on(options.spark)
         landed.append(land(found.inputs, landing, progress=progress, found=found, execute=execute))
         run.inputs += found.inputs

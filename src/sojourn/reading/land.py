@@ -61,7 +61,8 @@ class Part:
 class Landing:
     """What every task of one source is read with: its *name* and contract, and the folder to write to.
 
-    Events after *until* (epoch microseconds) are dropped, and records of who is *forgotten*.
+    Events after *until* (epoch microseconds) are dropped, and records of who is *forgotten*. *memory*: bytes for all
+    that read here, and for who began them.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Landing:
     folder: Path
     until: int | None = None
     forgotten: Forgotten = NOBODY
+    memory: int | None = None
 
     def event_file(self, number: int) -> Path:
         """The file with the events of task *number*."""
@@ -78,6 +80,8 @@ class Landing:
         """The file with the rejects of task *number*."""
         return self.folder / f"rejects-{self.name}-{number:06d}.parquet"
 
+
+_READER, _BEGINNER = 120_000_000, 130_000_000  # of a process, without the pages that all of them share
 
 Execute = Callable[[Iterator[Task], Landing], Iterator[Part]]
 """How tasks are read: each by `read_task`, anywhere."""
@@ -169,12 +173,12 @@ def land(
         landed.headers |= zip(found.starts, (types_of(given, wanted) for given in _files_only(read)), strict=True)
         todo = (Task(at, at, inputs[at], 0, inputs[at].size) for at in found.starts)
     elif source.format == "csv":
-        todo = _with_headers(tasks(inputs, _workers(), found.starts), landed)
+        todo = _with_headers(tasks(inputs, _workers(landing), found.starts), landed)
     else:
         for given in read:
             if given.messages is None:
                 refuse_documents(given)
-        todo = _no_documents(tasks(inputs, _workers(), found.starts))
+        todo = _no_documents(tasks(inputs, _workers(landing), found.starts))
     land_tasks(todo, landed, progress=progress, execute=execute)
     _discard_known(landed, found.known)
     return landed
@@ -212,7 +216,7 @@ def land_tasks(
     todo: Iterator[Task], landed: Landed, *, progress: Callable[[int], None], execute: Execute | None = None
 ) -> Landed:
     """Read the tasks *todo* of the inputs of *landed* into Parquet files."""
-    landing, workers = landed.landing, _workers()
+    landing, workers = landed.landing, _workers(landed.landing)
     landing.folder.mkdir(parents=True, exist_ok=True)
     first = list(islice(todo, 2))
     if execute is not None:
@@ -240,8 +244,12 @@ def _withdraw(landed: Landed) -> None:
             landed.parts[at] = replace(part, rows=part.rows - gone)
 
 
-def _workers() -> int:
-    return max(1, os.cpu_count() or 1)
+def _workers(landing: Landing) -> int:
+    """As many readers as there are processors, where memory does not say fewer."""
+    cores = os.cpu_count() or 1
+    if landing.memory is not None:
+        cores = min(cores, (landing.memory - _BEGINNER) // _READER)
+    return max(1, cores)
 
 
 def read_apart(landing: Landing, task: Task) -> Part:

@@ -110,7 +110,7 @@ def _happens(events: ir.Table, goal: Goal) -> ir.Value:
         return is_named(events, goal.event)
     assert goal.page is not None, "the caller chose these goals"
     pattern = ".*".join(map(re.escape, goal.page.split("*")))
-    return is_page_view(events) & events.url_page.re_search(f"(?s)^{pattern}$").fill_null(False)
+    return is_page_view(events) & events.url_page.re_search(rf"(?s)^{pattern}\z").fill_null(False)
 
 
 def _is_reached(whole: ir.Table, at: int, goal: Goal) -> ir.Value:

@@ -52,7 +52,7 @@ def last_text(value: ir.Value, placed: ir.Table) -> ir.Value:
 def is_named(events: ir.Table, name: str) -> ir.Value:
     """Whether an event has this *name*, in any case of the letters A-Z; never null."""
     either = "".join(f"[{c.upper()}{c.lower()}]" if c in ascii_letters else re.escape(c) for c in name)
-    return events.name.re_search(f"^{either}$").fill_null(False)
+    return events.name.re_search(rf"^{either}\z").fill_null(False)  # `$` would let a line break follow on Spark
 
 
 def is_page_view(events: ir.Table) -> ir.Value:

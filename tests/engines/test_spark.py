@@ -8,6 +8,8 @@ import os
 import shutil
 import subprocess
 import sys
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -22,7 +24,6 @@ from tests.spark import on_spark
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 HOT, OTHERS = 18_000, 42_000
 
@@ -217,3 +218,26 @@ def submitted(script: Path, *words: object) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr.decode()
     report: dict[str, Any] = json.loads(done.stdout)
     return report
+
+
+def test_an_interrupt_ends_java_too(tmp_path: Path) -> None:
+    """Told to end, the command leaves nothing behind: no process, no half of a run, no traceback."""
+    write("webshop", tmp_path / "sample.jsonl", lines=5000, seed=3)
+    words = ["run", "webshop", tmp_path / "sample.jsonl", "--home", tmp_path / "home", "--engine", "spark"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "sojourn", *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as command:
+        until = time.monotonic() + 100
+        while not list(tmp_path.glob("home/staging/*/events")) and time.monotonic() < until:
+            time.sleep(0.05)
+        java = [int(pid) for pid in Path(f"/proc/{command.pid}/task/{command.pid}/children").read_text().split()]
+        command.terminate()
+        _, said = command.communicate(timeout=100)
+    assert command.returncode == 143
+    assert b"Traceback" not in said
+    assert java
+    until = time.monotonic() + 60
+    while left := [pid for pid in java if Path(f"/proc/{pid}").exists()]:
+        assert time.monotonic() < until, left
+        time.sleep(0.05)
+    assert not list(tmp_path.glob("home/warehouse/*/*"))

@@ -11,6 +11,7 @@ What differs from DuckDB stands here:
 """
 
 import importlib.util
+import logging
 import os
 import pickle
 import re
@@ -96,6 +97,8 @@ def _started(master: str | None, settings: Mapping[str, str], memory: int | None
     from pyspark.java_gateway import launch_gateway
     from pyspark.sql import SparkSession
 
+    if not logging.root.handlers:  # py4j would tell there of an interrupt, with a traceback
+        logging.root.addHandler(logging.NullHandler())
     submitted = {} if "PYSPARK_GATEWAY_PORT" not in os.environ else dict(SparkConf().getAll())  # by spark-submit
     chosen = {"spark.master": "local[*]", "spark.app.name": "sojourn", "spark.ui.showConsoleProgress": "false"}
     chosen |= submitted | ({} if master is None else {"spark.master": master})
@@ -105,7 +108,8 @@ def _started(master: str | None, settings: Mapping[str, str], memory: int | None
     conf = SparkConf(loadDefaults=False).setAll([*(chosen | dict(settings)).items()])
     with tempfile.TemporaryFile() as said:
         try:
-            gateway: Any = launch_gateway(conf, {"stderr": said})  # type: ignore[no-untyped-call] # Java has much to say that helps nobody
+            # Java has much to say that helps nobody
+            gateway: Any = launch_gateway(conf, {"stderr": said})  # type: ignore[no-untyped-call]
             context = SparkContext(conf=conf, gateway=gateway)
         except Exception as error:
             said.seek(0)

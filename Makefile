@@ -26,7 +26,7 @@ run: $(VENV)/.run-installed ## the main job on sample data: makes the data, runs
 	@$(python) -m sojourn.demo $(ARGS)
 
 test: $(VENV)/.test-installed ## all tests, those against a real PostgreSQL included (some 15 minutes)
-	@$(python) -m pytest -n 3 --dist loadgroup tests $(ARGS)
+	@$(python) -m pytest -n 3 tests $(ARGS)
 
 check: $(VENV)/.test-installed ## lint, format and types
 	@status=0; \
@@ -42,7 +42,7 @@ bench-scale: $(VENV)/.bench-installed ## how runs grow; writes docs/scaling.md
 	@$(python) -m benchmarks.scale $(ARGS)
 
 soak: $(VENV)/.test-installed ## the long crash, volume and load runs, and the long ones of the tests
-	@SOJOURN_LONG=1 $(python) -m pytest -n 2 --dist loadgroup tests/store tests/service tests/laws $(ARGS)
+	@SOJOURN_LONG=1 $(python) -m pytest -n 2 tests/store tests/service tests/laws $(ARGS)
 	@$(python) -m pytest soak $(ARGS)
 
 lock: $(VENV)/.lock-installed ## pins all requirements anew, from pyproject.toml

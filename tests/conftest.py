@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from sojourn.engines import spark
 
@@ -51,6 +53,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left:
         config.hook.pytest_deselected(items=left)
         items[:] = kept
+
+
+class _Scheduling(LoadScopeScheduling):  # type: ignore[misc] # it ships no types
+    """Tests one by one to whoever is free, but those on Spark together: Java starts once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "spark" if "spark" in nodeid else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _Scheduling:
+    """How tests are dealt to processes. (`--dist loadgroup` deals by names that pytest 9 no longer lets it change.)"""
+    return _Scheduling(config, log)
 
 
 @pytest.fixture(scope="session")

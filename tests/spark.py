@@ -1,9 +1,8 @@
-"""Tests on Spark: all in one process of the tests, which starts Java once."""
+"""Tests on Spark: `tests/conftest.py` sees to it that all run in one process, by *spark* in their names."""
 
 import pytest
 
 ON_SPARK = (
-    pytest.mark.xdist_group("spark"),
     pytest.mark.usefixtures("on_spark"),
     # py4j leaves its sockets to the garbage collector
     pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),

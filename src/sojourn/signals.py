@@ -10,6 +10,13 @@ _NUMBERS = (signal.SIGINT, signal.SIGTERM)
 _AT_ONCE = 1.0
 """Seconds in which signals count as one: `timeout` and some supervisors send two."""
 
+_told: list[float] = []
+
+
+def is_ending() -> bool:
+    """Whether we were told to end. What the signal raised may get lost, where Python ignores exceptions."""
+    return bool(_told)
+
 
 @contextmanager
 def heard() -> Iterator[None]:
@@ -17,13 +24,13 @@ def heard() -> Iterator[None]:
 
     That is safe at any moment: what a run leaves lying about is removed by the next.
     """
-    first: list[float] = []
+    _told.clear()
 
     def end(number: int, _: object) -> None:
-        if not first:
-            first.append(time.monotonic())
+        if not _told:
+            _told.append(time.monotonic())
             raise KeyboardInterrupt(number)
-        if time.monotonic() - first[0] > _AT_ONCE:
+        if time.monotonic() - _told[0] > _AT_ONCE:
             os._exit(128 + number)
 
     before = {number: signal.getsignal(number) for number in _NUMBERS}

@@ -14,6 +14,7 @@ from sojourn.pipeline import Pipeline
 from sojourn.reading.inputs import Input, as_given, resolve
 from sojourn.reading.known import GROWING, is_young
 from sojourn.running import named_sources
+from sojourn.signals import is_ending
 from sojourn.store.base import Store
 from sojourn.store.files import tell
 from sojourn.store.streams import journal_of
@@ -59,7 +60,7 @@ def watch(
     try:
         with store.writing():
             pass  # a home or a database that cannot be written to is told at once
-        while True:
+        while not is_ending():
             time.sleep(_look(loaded, named, store, options, watched, pause, as_json=as_json))
     except (KeyboardInterrupt, InterruptedRunError):
         return  # nothing is lost: what is read is known, and what is not is read next time

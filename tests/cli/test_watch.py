@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -14,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from sojourn import watching
 from tests.command import Home, lines, shop, sojourn
 
 PATIENCE = 60
@@ -183,3 +186,19 @@ def test_mistakes(home: Home, words: list[str], code: str, monkeypatch: pytest.M
     done = sojourn("watch", *words, "--home", "home")
     assert (done.status, done.err.count("\n")) == (2, 1)
     assert f"[{code}]" in done.err
+
+
+def test_an_interrupt_that_python_loses_ends_the_watch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a signal raises within a callback is ignored; after the look that it came in there is no other."""
+    looks = []
+
+    def losing(*_: object, **__: object) -> float:
+        looks.append(1)
+        with contextlib.suppress(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+        return 0.0
+
+    monkeypatch.setattr(watching, "_look", losing)
+    assert sojourn("watch", "webshop", tmp_path, "--home", tmp_path / "home").status == 0
+    assert len(looks) == 1

@@ -42,7 +42,7 @@ bench-scale: $(VENV)/.bench-installed ## how runs grow; writes docs/scaling.md
 	@$(python) -m benchmarks.scale $(ARGS)
 
 soak: $(VENV)/.test-installed ## the long crash, volume and load runs, and the long ones of the tests
-	@SOJOURN_LONG=1 $(python) -m pytest -n 2 tests/store tests/service tests/laws $(ARGS)
+	@SOJOURN_LONG=1 $(python) -m pytest -n 2 tests/store tests/service tests/laws tests/engines $(ARGS)
 	@$(python) -m pytest soak $(ARGS)
 
 lock: $(VENV)/.lock-installed ## pins all requirements anew, from pyproject.toml

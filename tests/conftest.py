@@ -27,8 +27,12 @@ _KILLED_AT_EVERY_STEP = {
 }
 """Minutes of kills at one step after the other; those at random moments, and of runs in a home, stay."""
 
-_IN_ANOTHER_FORM = {"test_a_large_journal[in_postgres]", "test_a_database_holds_what_counts[devices]"}
-"""Long ones whose other form stays: a large journal in a home, the histories of a database with another pipeline."""
+_IN_ANOTHER_FORM = {
+    "test_a_large_journal[in_postgres]",
+    *("test_a_database_holds_what_counts[id]", "test_a_database_holds_what_counts[devices]"),
+    *("test_an_interrupt_ends_java_too", "test_a_master_that_is_none_is_told_in_a_sentence"),
+}
+"""Long ones whose other form stays: a large journal, and histories, in a home; other errors of Spark, in one Java."""
 
 _SHOTS = Path(__file__).resolve().parents[1] / "build" / "screenshots"
 _began = time.time()

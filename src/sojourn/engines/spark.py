@@ -149,8 +149,8 @@ class Spark:
         The function and what it needs must be there where tasks run. An error of ours comes out as it was raised.
         """
         for wave in _waves(items):
-            given = self.session.sparkContext.parallelize([(item,) for item in wave], len(wave))
-            frame = self.session.createDataFrame(given, "item binary").mapInArrow(_each(function), "outcome binary")
+            given = self.session.createDataFrame(pa.table({"item": pa.array(wave, pa.binary())}))
+            frame = given.repartition(len(wave)).mapInArrow(_each(function), "outcome binary")
             for row in frame.collect():
                 outcome = pickle.loads(row.outcome)
                 if isinstance(outcome, SojournError):
@@ -238,12 +238,12 @@ class Spark:
         return int(self._ask(sql)[0][0])
 
 
-def _waves(items: Iterable[Item]) -> Iterator[list[bytearray]]:
+def _waves(items: Iterable[Item]) -> Iterator[list[bytes]]:
     """The *items* pickled, as many at once as may be under way."""
-    wave: list[bytearray] = []
+    wave: list[bytes] = []
     size = 0
     for item in items:
-        wave.append(bytearray(pickle.dumps(item)))
+        wave.append(pickle.dumps(item))
         size += len(wave[-1])
         if len(wave) == _MOST_ITEMS or size > _MOST_BYTES:
             yield wave

@@ -143,14 +143,14 @@ def test_a_file_that_is_not_there_yet(home: Home, watches: list[subprocess.Popen
 
 def test_ending_within_a_run(home: Home, watches: list[subprocess.Popen[bytes]]) -> None:
     """The run breaks off cleanly: it is recorded, and the next one reads what it would have read."""
-    home.path("in/a.jsonl", lines(*(shop(at, "10:00:00") for at in range(20_000))))
+    home.path("in/a.jsonl", lines(*(shop(at, "10:00:00") for at in range(150_000))))
     watch = Watch(home, watches)
     watch.until(lambda: any((home.folder / "home").rglob("staging/*/events")))
     assert watch.end() == 0
     assert home.values("select status from sojourn.runs") == ["failed"]
     assert not (home.folder / "home" / "staging").exists()
     again = Watch(home, watches)
-    again.until(lambda: b"20,000 accepted" in again.out.read_bytes())
+    again.until(lambda: b"150,000 accepted" in again.out.read_bytes())
     assert again.end() == 0
 
 

@@ -19,7 +19,8 @@ INSTANTS = {
 DAYS = {"fleet_daily": "day", "fleet_rolling_28d": "day"}
 """Columns of published tables that plans give as days since 1970-01-01."""
 
-_KINDS = {"integer": "bigint", "number": "double", "boolean": "boolean", "time": "bigint"}
+KINDS = {"integer": "bigint", "number": "double", "boolean": "boolean", "time": "bigint"}
+"""Types of landed columns, the same on every engine; all others are text."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def fields_of(source: Source) -> str:
 def rows_of(source: Source, files: Sequence[EventFile]) -> str:
     """The rows of *files* with the number of each file in this order, `_file`, and of each row within, `_row`."""
     if not files:
-        nulls = [f"null::{_KINDS.get(kind, 'varchar')} as {identifier(name)}" for name, kind in source.landed.items()]
+        nulls = [f"null::{KINDS.get(kind, 'varchar')} as {identifier(name)}" for name, kind in source.landed.items()]
         return f"select {', '.join(nulls)}, 0::bigint as _file, 0::bigint as _row where false"
     paths = parquet(file.path for file in files)
     return f"select {fields_of(source)}, file_index::bigint as _file, file_row_number as _row from {paths}"

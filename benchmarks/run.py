@@ -51,6 +51,7 @@ CASES: dict[str, Callable[[Setting], Case]] = {
     "beside": cases_live.beside,
     "reading": cases_live.reading,
     "database": cases_live.database,
+    "spread": cases_live.spread,
 }
 
 

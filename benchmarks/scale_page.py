@@ -202,5 +202,5 @@ def _day(duckdb: Figures, spark: Figures) -> dict[str, str]:
 
 def _live() -> str:
     cases = report.load()
-    notes: Sequence[str] = [note for name in ("database",) for note in cases.get(name, {}).get("notes", [])]
+    notes: Sequence[str] = [note for name in ("database", "spread") for note in cases.get(name, {}).get("notes", [])]
     return "\n".join(f"- {note}" for note in notes) or "Not measured yet."

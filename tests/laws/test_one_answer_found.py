@@ -85,3 +85,35 @@ def test_a_field_called_as_a_column_on_the_way(tmp_path):
         event = f'{{"id": "{at}", "at": "2022-03-01T1{at}:00:00", "who": "c", "what": "x", "page": "/", "more": "y"}}'
         builds.add([File("events", f"{at}", event.encode())])
     assert [row["user_id"] for row in builds.tables()["user_activity"]] == ["c", "c"]
+
+
+DAY, NEW_YEAR = 86_400_000_000, 19_723
+GOES_ON = {
+    "still online, then offline": ("1,t", "1,f", [(0, 10, "offline_same")]),
+    "still online, then elsewhere": ("1,t", "2,t", [(0, 10, "online_other"), (10, 10, "last")]),
+    "still online, then seen again": ("1,t", "1,t", [(0, 10, "online_same"), (10, 10, "last")]),
+    "on a destroyed server, then elsewhere": ("3,t", "2,t", [(0, 5, "online_other"), (10, 10, "last")]),
+    "offline, then online": ("1,f", "1,t", [(10, 10, "last")]),
+    "not known, then online": (None, "1,t", [(10, 10, "last")]),
+}
+
+
+@pytest.mark.parametrize(("before", "now", "expected"), GOES_ON.values(), ids=GOES_ON)
+def test_devices_that_go_on_after_observation_ended(before, now, expected, tmp_path):
+    """No kept event is read for them: what their last interval tells is enough. Days of January 2024, as days."""
+    builds = Builds(tmp_path / "builds", PIPELINES["devices"])
+    servers = "".join(f"{at},2024-01-01 00:00:00,\n" for at in (1, 2)) + "3,2024-01-01 00:00:00,2024-01-06 00:00:00\n"
+    other = "2024-01-08 00:00:00,9,9,1,f\n"  # observation ends with it
+    first = other + (f"2024-01-01 00:00:00,7,7,{before}\n" if before else "")
+    builds.add([File("servers", "servers", servers.encode()), File("events", "first", first.encode())])
+    with roads() as seen:
+        builds.add([File("events", "second", f"2024-01-11 00:00:00,7,7,{now}\n".encode())])
+    assert seen.taken == ["extended"]
+    tables = builds.tables()
+    intervals = [
+        (row["started_at"] // DAY - NEW_YEAR, row["ended_at"] // DAY - NEW_YEAR, row["rule"])
+        for row in sorted(tables["presence"], key=lambda row: row["started_at"])
+    ]
+    assert intervals == expected
+    [observed] = [row["observed_seconds"] for row in tables["device_uptime"] if row["device_id"] == 7]
+    assert observed == (10 * 86_400 if before else 0)

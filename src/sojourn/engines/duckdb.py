@@ -42,6 +42,7 @@ def connect(memory: int | None = None, spill: Path | None = None, threads: int |
     )
     with closing(connection), _told():
         connection.execute("set global TimeZone = 'UTC'")  # global: for its cursors too
+        connection.execute("set enable_progress_bar = false")  # on where Python has no script: in the midst of --json
         if memory is not None:
             limit = max(_LEAST, int((memory - _PROCESS) * _COUNTED))
             connection.execute(f"set memory_limit = '{limit}B'")

@@ -42,9 +42,12 @@ def _scope(connection: Connection, servers: str, *, is_later: bool) -> None:
     """`anew`: devices with the instant `since`, which no change comes before. It is null where nothing stays.
 
     Those that are touched (with other events, or on servers of which something else is known now) have that at which
-    an interval begins that nothing has touched; `touched_after` are their events from it on. The others that were
-    online when observation ended, which is later now, have that end.
+    an interval begins that nothing has touched; `touched_after` are their events from it on. Where a device only
+    `goes_on` (all that changes comes after observation ended) its last interval stands for the event that opened it, so
+    that no kept event is read again. The others that were online when observation ended, which is later now, have that
+    end.
     """
+    ended = "make_timestamp((select ends from state._observation))"
     connection.execute(f"create temp table servers_now as {servers}")
     changed = (
         "select id as server_id from servers_now as now full join state._servers as was using (id) "
@@ -56,19 +59,23 @@ def _scope(connection: Connection, servers: str, *, is_later: bool) -> None:
         f"semi join ({changed}) using (server_id)) group by device_id"
     )
     connection.execute(
-        "create temp table anew as select touched.device_id, max(presence.started_at) as since, true as is_touched "
-        f"from first_touched as touched left join presence on {same('presence', 'device_id')} "
-        "and presence.started_at < touched.first_at group by touched.device_id"
+        "create temp table anew as select touched.device_id, max(presence.started_at) as since, true as is_touched, "
+        f"first_at > {ended} as goes_on from first_touched as touched left join presence "
+        f"on {same('presence', 'device_id')} and started_at < first_at group by touched.device_id, first_at"
     )
+    later, again = ("(from anew where goes_on)", "(from anew where not goes_on)")
     connection.execute(
-        f"create temp table touched_after as select after.* from after join anew as touched "
+        "create temp table touched_after as select device_id, user_id, server_id, true as connected, "
+        f"epoch_us(started_at) as occurred_at from ({of_touched('presence', later, 'device_id')} where rule = 'last') "
+        f"union all by name select * exclude (_change) from ({of_touched('delta', later, 'device_id')}) "
+        f"union all by name select after.* from after join {again} as touched "
         f"on {same('after', 'device_id')} where since is null or occurred_at >= epoch_us(since)"
     )
     create(connection, "_servers", "from servers_now")
-    ended = "make_timestamp((select ends from state._observation))"
     others = f"presence anti join anew as touched on {same('presence', 'device_id')}"
     connection.execute(
-        f"insert into anew select distinct device_id, {ended}, false from {others} where {_is_open(is_later=is_later)}"
+        f"insert into anew select distinct device_id, {ended}, false, false from {others} "
+        f"where {_is_open(is_later=is_later)}"
     )
 
 
@@ -83,7 +90,8 @@ def _renew_intervals(connection: Connection, planned: Plan, *, is_later: bool) -
     """
     connection.execute(
         "create temp table standing as select presence.*, presence.rowid as _id, since, is_touched, "
-        f"is_touched and (since is null or started_at >= since) as is_anew, {_is_open(is_later=is_later)} as is_open "
+        "is_touched and (since is null or if(goes_on, rule = 'last', started_at >= since)) as is_anew, "
+        f"{_is_open(is_later=is_later)} as is_open "
         f"from presence join anew as touched on {same('presence', 'device_id')} "
         f"where since is null or ended_at >= since - interval {_AROUND} days"
     )
@@ -106,10 +114,10 @@ def _renew_times(connection: Connection, planned: Plan) -> None:
     """
     whole = "(from anew where since is null)"
     events = of_touched("touched_after", whole, "device_id")
-    remove(connection, "_observed", whole, "device_id")
-    connection.execute(
-        f"insert into _observed {given(planned.steps['_observed'], events=events, landed_events=events)}"
-    )
+    remove(connection, "_observed", "(from anew where since is null and not goes_on)", "device_id")
+    observed = given(planned.steps["_observed"], events=events, landed_events=events)
+    unknown = f"({observed}) as fresh anti join _observed as touched on {same('fresh', 'device_id')}"
+    connection.execute(f"insert into _observed from {unknown}")
     later = (
         "select device_id, rule, greatest(started_at, since) as started_at, greatest(ended_at, since) as ended_at from"
     )
@@ -170,7 +178,9 @@ def _renew_fleets(connection: Connection, planned: Plan, pipeline: Pipeline) -> 
         "union all select user_id, device_id, false as begins, last + 1 as day from {0})"
     )
     before, now = edges.format("days_before"), edges.format("days_now")
-    changed = f"select min(day) from ((from {before} except from {now}) union all (from {now} except from {before}))"
+    moved = f"select *, 1 as change from {before} union all select *, -1 as change from {now}"
+    differing = f"select day from ({moved}) group by user_id, device_id, begins, day having sum(change) <> 0"
+    changed = f"select min(day) from ({differing})"
     stopped = f'select max("at") from _{names[0]}'  # where observation ended, spans that go on were cut off
     connection.execute(f"create or replace temp table since as select least(({changed}), ({stopped})) as day")
     for name in names:

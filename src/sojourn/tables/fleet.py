@@ -21,16 +21,12 @@ def days(intervals: ir.Table, pipeline: Pipeline) -> ir.Table:
 
     Half-open: an interval that ends at midnight does not touch the day that begins; one of no length does.
     """
-    started, ended = microseconds(intervals.started_at), microseconds(intervals.ended_at)
-    first, last = _day(started, pipeline), _day(ibis.greatest(started, ended - 1), pipeline)
-    # where clocks go back over midnight, a later instant may stand in an earlier day
-    spans = intervals.select(*_OWNED, first=ibis.least(first, last), last=ibis.greatest(first, last))
-    return merged(spans, _OWNED, apart=1)
+    return merged(_touched(intervals, pipeline), _OWNED, apart=1)
 
 
 def moved_on(online: ir.Table, longer: ir.Table, pipeline: Pipeline) -> ir.Table:
     """Spans as `days` gives them, *online*, when intervals of their users' devices have become *longer*."""
-    return merged(online.select(*_OWNED, "first", "last").union(days(longer, pipeline)), _OWNED, apart=1)
+    return merged(online.select(*_OWNED, "first", "last").union(_touched(longer, pipeline)), _OWNED, apart=1)
 
 
 def fleet_changes(online: ir.Table, ends: ir.Table, since: ir.Table, pipeline: Pipeline, window: int) -> ir.Table:
@@ -174,6 +170,14 @@ def _by_day(counted: ir.Table, last_day: ir.Table, fleet: Fleet) -> ir.Table:
     spread = known.select("low", "devices", "users", day=days.unnest())
     ordered = spread.order_by(["day", "low"])
     return ordered.select("day", fleet_size=_label(ordered.low, fleet), devices=ordered.devices, users=ordered.users)
+
+
+def _touched(intervals: ir.Table, pipeline: Pipeline) -> ir.Table:
+    """The first and the last day that each interval touches: `user_id, device_id, first, last`."""
+    started, ended = microseconds(intervals.started_at), microseconds(intervals.ended_at)
+    first, last = _day(started, pipeline), _day(ibis.greatest(started, ended - 1), pipeline)
+    # where clocks go back over midnight, a later instant may stand in an earlier day
+    return intervals.select(*_OWNED, first=ibis.least(first, last), last=ibis.greatest(first, last))
 
 
 def _low(size: ir.Value, fleet: Fleet) -> ir.Value:

@@ -12,7 +12,8 @@ from sojourn.errors import SojournError, UsageError
 from sojourn.loading import load, ready_pipelines, to_begin
 from sojourn.pipeline import DEFAULT_GOALS, Pipeline, Source, TableSettings
 from sojourn.reading.forgotten import load as load_forgotten
-from sojourn.reading.land import Landed, Landing, land
+from sojourn.reading.land import Landed, land
+from sojourn.reading.readers import Landing
 from sojourn.store.base import Store
 from sojourn.store.manifest import Kept, KeptFile
 from sojourn.store.streams import journal_of

@@ -23,7 +23,8 @@ from sojourn.reading.forgotten import NOBODY, Forgotten
 from sojourn.reading.forgotten import load as load_forgotten
 from sojourn.reading.inputs import Input, as_given
 from sojourn.reading.known import KnownInput, Reading, recognise
-from sojourn.reading.land import Execute, Landed, Landing, Part, land, read_apart
+from sojourn.reading.land import Execute, Landed, land
+from sojourn.reading.readers import Landing, Part, read_apart
 from sojourn.reading.remembering import remember
 from sojourn.recomputing import kept_files
 from sojourn.rereading import reading_changed

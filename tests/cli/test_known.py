@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from sojourn.reading import known, land, sources
+from sojourn.reading.readers import in_this_process
 from tests.command import Home, lines, shop
-from tests.laws.landing import one_process
 
 FIRST = lines(
     shop(1, "10:00:00"), shop(2, "10:01:00"), shop(2, "10:01:00"), shop(2, "10:02:00"), shop(3, "10:00:00", None), "bad"
@@ -33,7 +33,7 @@ rule = "gap"
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Read several files without other processes; stamps are old enough at once."""
-    monkeypatch.setattr(land, "_in_processes", one_process)
+    monkeypatch.setattr(land, "in_processes", in_this_process)
     monkeypatch.setattr(known, "_YOUNG", 0)
 
 

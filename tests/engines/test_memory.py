@@ -13,7 +13,7 @@ from sojourn.engines.building import Built, EventFile, build
 from sojourn.errors import SojournError
 from sojourn.loading import load
 from sojourn.pipeline import Pipeline
-from sojourn.reading import land
+from sojourn.reading.readers import Landing, workers_of
 
 EVENTS = 240_000
 LITTLE, PLENTY = 1, 4_000_000_000  # of the former, what no run can do without
@@ -102,7 +102,7 @@ def test_it_does_not_fit(pipeline: Pipeline, events: EventFile, tmp_path: Path) 
 @pytest.mark.parametrize(("memory", "readers"), [(None, 64), (2_000_000_000, 15), (400_000_000, 2), (90_000_000, 1)])
 def test_readers_share_the_memory(memory: int | None, readers: int, pipeline: Pipeline, tmp_path: Path) -> None:
     """On many processors, no more readers than fit; without `--memory`, as many as there are processors."""
-    landing = land.Landing("events", pipeline.events, tmp_path, memory=memory)
+    landing = Landing("events", pipeline.events, tmp_path, memory=memory)
     with pytest.MonkeyPatch.context() as machine:
         machine.setattr(os, "cpu_count", lambda: 64)
-        assert land._workers(landing) == readers
+        assert workers_of(landing) == readers

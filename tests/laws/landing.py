@@ -10,26 +10,19 @@ import pyarrow.parquet as pq
 
 from sojourn.reading import land
 from sojourn.reading.block import REJECTS, Block
+from sojourn.reading.readers import Landing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from sojourn.pipeline import Source
     from sojourn.reading.inputs import Input
-    from sojourn.reading.sources import Task
-
-
-def one_process(todo: Iterator[Task], landing: land.Landing, _workers: int) -> Iterator[land.Part]:
-    """Stands in for `land._in_processes`."""
-    land._begin(landing)
-    return map(land.read_task, todo)
 
 
 def landed(inputs: list[Input], source: Source, folder: Path) -> tuple[list[list[Block]], list[str]]:
     """What landing gives of each input, part by part as blocks, and each input's digest of content."""
     shutil.rmtree(folder, ignore_errors=True)
-    landing = land.Landing("events", source, folder)
+    landing = Landing("events", source, folder)
     whole = land.land(inputs, landing, progress=lambda _: None)
     before = whole.lines_before()
     found: list[list[Block]] = [[] for _ in inputs]

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from sojourn.engines import duckdb
 from sojourn.engines.building import Built, EventFile, build
-from sojourn.reading import land
+from sojourn.reading import land, readers
 from sojourn.reading.inputs import resolve
+from sojourn.reading.readers import in_this_process
 from tests.laws.homes import plain_rows
-from tests.laws.landing import one_process
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -73,7 +73,7 @@ class Builds:
                 self.folder / f"{self.number}-{file.source}-{file.name}.{'csv' if source.format == 'csv' else 'jsonl'}"
             )
             path.write_bytes(file.content)
-            landing = land.Landing(file.source, source, self.folder / f"{path.name}.landed")
+            landing = readers.Landing(file.source, source, self.folder / f"{path.name}.landed")
             landed = land.land(resolve([str(path)], source.format, file.source), landing, progress=lambda _: None)
             new[file.name] = []
             for one in landed.parts:
@@ -93,5 +93,5 @@ class Builds:
 
 def in_one_thread(patch: Any) -> None:
     """Read in this process alone, and compute in one thread: quick for what is small, on a machine that others use."""
-    patch.setattr(land, "_in_processes", one_process)
+    patch.setattr(land, "in_processes", in_this_process)
     patch.setattr(os, "cpu_count", lambda: 1)

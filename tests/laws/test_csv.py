@@ -17,11 +17,11 @@ from sojourn.pipeline import Csv, Field, Source
 from sojourn.reading import land
 from sojourn.reading.csv import CsvLines
 from sojourn.reading.jsonl import JsonLines
+from sojourn.reading.readers import in_this_process
 from tests.laws.adapt import differing, pipeline_of, rejects_of, rounded, rows_of
 from tests.laws.damage import spoil
 from tests.laws.effort import EFFORT, each, examples, seeded, some_examples
 from tests.laws.homes import STATISTICS, Home, expected_tables
-from tests.laws.landing import one_process
 from tests.laws.pipelines import PIPELINES
 from tests.laws.records import lines
 from tests.reference import process
@@ -35,7 +35,7 @@ _CELL = re.compile(r'(?:"((?:[^"]|"")*)"|([^",\n]*))(,|\n)')
 def folder(tmp_path_factory):
     """A folder for homes, and no other process beside this one."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(land, "_in_processes", one_process)
+        patch.setattr(land, "in_processes", in_this_process)
         yield tmp_path_factory.mktemp("csv")
 
 

@@ -17,10 +17,10 @@ from sojourn.errors import UsageError
 from sojourn.loading import load
 from sojourn.reading import known, land, sources
 from sojourn.reading.inputs import resolve
+from sojourn.reading.readers import in_this_process
 from tests.laws.adapt import rounded
 from tests.laws.effort import some_examples
 from tests.laws.homes import Home
-from tests.laws.landing import one_process
 from tests.laws.pipelines import PIPELINES, written
 from tests.laws.records import lines
 from tests.laws.test_streams import message
@@ -81,7 +81,7 @@ CELLS += [b"/a", b"\xff", b"x\ry"]
 def folder(tmp_path_factory):
     """A folder for homes, and no other process beside this one."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(land, "_in_processes", one_process)
+        patch.setattr(land, "in_processes", in_this_process)
         patch.setattr(land, "refuse_documents", lambda _: None)  # the beginning of a line may look like a document
         yield tmp_path_factory.mktemp("growing")
 

@@ -15,14 +15,14 @@ from sojourn.engines import building as engine
 from sojourn.errors import SojournError
 from sojourn.ledger import Ledger
 from sojourn.pipeline import Pipeline
-from sojourn.reading import land
+from sojourn.reading import land, readers
 from sojourn.reading.jsonl import JsonLines
+from sojourn.reading.readers import in_this_process
 from tests import reference
 from tests.laws.adapt import Expected, Table, pipeline_of, same_tables
 from tests.laws.damage import LINES
 from tests.laws.effort import examples
 from tests.laws.homes import Home
-from tests.laws.landing import one_process
 from tests.laws.pipelines import PIPELINES
 from tests.laws.records import line, record
 
@@ -38,7 +38,7 @@ FEW = b"\n".join(line(record(Random(seed)), "webshop") for seed in range(60)) + 
 def folder(tmp_path_factory):
     """A folder for homes, and no other process beside this one."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(land, "_in_processes", one_process)
+        patch.setattr(land, "in_processes", in_this_process)
         yield tmp_path_factory.mktemp("guards")
 
 
@@ -106,7 +106,7 @@ def test_a_run_whose_tables_rest_on_other_events_fails(folder, fault):
 @pytest.mark.parametrize("fault", ["rows", "read", "quarantined", "dropped"])
 def test_a_reader_that_loses_a_record_fails_the_run(folder, fault):
     """A record that reading counts nowhere, or twice, is noticed before anything is published (1.1)."""
-    read_task = land.read_task
+    read_task = readers.read_task
 
     def forgetful(task):
         part = read_task(task)
@@ -122,7 +122,7 @@ def test_a_reader_that_loses_a_record_fails_the_run(folder, fault):
 
     home = Home(folder / "reader", WEBSHOP)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(land, "read_task", forgetful)
+        patch.setattr(readers, "read_task", forgetful)
         with pytest.raises(SojournError) as failed:
             home.run({"all": FEW})
     assert failed.value.code == "ledger"

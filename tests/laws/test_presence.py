@@ -17,11 +17,11 @@ from sojourn.loading import load
 from sojourn.pipeline import Fleet, Pipeline
 from sojourn.reading import land
 from sojourn.reading.inputs import resolve
+from sojourn.reading.readers import in_this_process
 from tests import reference
 from tests.laws.adapt import Table, rounded, same_tables
 from tests.laws.effort import some_examples
 from tests.laws.homes import Home
-from tests.laws.landing import one_process
 
 READY = load("devices")
 EXACT = ("fleet_daily", "fleet_rolling_28d")
@@ -60,7 +60,7 @@ SETTINGS = (
 def folder(tmp_path_factory):
     """A folder for homes, and no other process beside this one."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(land, "_in_processes", one_process)
+        patch.setattr(land, "in_processes", in_this_process)
         yield tmp_path_factory.mktemp("presence")
 
 

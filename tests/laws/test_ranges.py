@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from sojourn.loading import load
 from sojourn.reading import inputs as named
 from sojourn.reading import land, sources
+from sojourn.reading.readers import in_this_process
 from tests.laws.adapt import Expected
 from tests.laws.damage import LINES, PIECES, spoil
 from tests.laws.effort import examples, seeded
-from tests.laws.landing import landed, one_process
+from tests.laws.landing import landed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +32,7 @@ SOURCES = {name: load(name).events for name in LINES}
 def folder(tmp_path_factory):
     """A folder for one module's files, and no other process beside this one."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(land, "_in_processes", one_process)
+        patch.setattr(land, "in_processes", in_this_process)
         patch.setattr(land, "refuse_documents", lambda _: None)  # spoiled text may look like a document
         yield tmp_path_factory.mktemp("ranges")
 
@@ -152,6 +153,6 @@ def test_real_processes_read_what_one_process_reads(tmp_path):
     )  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sources, "UNIT", 5000)
-        patch.setattr(land, "_in_processes", one_process)
+        patch.setattr(land, "in_processes", in_this_process)
         inputs = named.resolve([str(tmp_path / "a.jsonl")], "jsonl")
         assert landed(inputs, SOURCES["webshop"], tmp_path / "again")[1] == done.stdout.split()

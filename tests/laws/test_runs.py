@@ -16,12 +16,12 @@ from sojourn import export, run
 from sojourn.errors import SojournError, UsageError
 from sojourn.reading import land, sources
 from sojourn.reading.inputs import resolve
+from sojourn.reading.readers import in_this_process
 from sojourn.times import parse_duration
 from tests import reference
 from tests.laws.adapt import pipeline_of, rounded
 from tests.laws.effort import some_examples
 from tests.laws.homes import Home
-from tests.laws.landing import one_process
 from tests.laws.pipelines import PIPELINES
 from tests.laws.records import lines
 
@@ -33,7 +33,7 @@ deduped = st.sampled_from(sorted(name for name, known in PIPELINES.items() if kn
 def folder(tmp_path_factory):
     """A folder for homes, and no other process beside this one."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(land, "_in_processes", one_process)
+        patch.setattr(land, "in_processes", in_this_process)
         yield tmp_path_factory.mktemp("runs")
 
 

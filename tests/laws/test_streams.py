@@ -15,12 +15,12 @@ from sojourn.live import assemble
 from sojourn.live.protocol import Incoming, Known, New, State, read, take
 from sojourn.loading import load
 from sojourn.reading import land, sources
+from sojourn.reading.readers import in_this_process
 from sojourn.reading.streams import StreamLines
 from tests.laws.adapt import same_tables, shown
 from tests.laws.damage import spoil
 from tests.laws.effort import EFFORT, seeded, some_examples
 from tests.laws.homes import Home
-from tests.laws.landing import one_process
 from tests.laws.pipelines import written
 from tests.live.stream import exactly
 from tests.reference.streams import Entry, Streams
@@ -34,7 +34,7 @@ READER = StreamLines(LIVE.events)
 def folder(tmp_path_factory):
     """A folder for homes, and no other process beside this one."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(land, "_in_processes", one_process)
+        patch.setattr(land, "in_processes", in_this_process)
         yield tmp_path_factory.mktemp("streams")
 
 

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sojourn.reading import land
+from sojourn.reading.readers import in_this_process
 from tests import reference
 from tests.laws.adapt import pipeline_of
 from tests.laws.effort import some_examples
 from tests.laws.homes import Home
-from tests.laws.landing import one_process
 from tests.laws.pipelines import PIPELINES
 from tests.laws.records import lines
 
@@ -20,7 +20,7 @@ from tests.laws.records import lines
 def folder(tmp_path_factory):
     """A folder for homes, and no other process beside this one."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(land, "_in_processes", one_process)
+        patch.setattr(land, "in_processes", in_this_process)
         yield tmp_path_factory.mktemp("tables")
 
 

@@ -20,12 +20,12 @@ from sojourn.engines import building as engine
 from sojourn.errors import UsageError
 from sojourn.loading import load, parse, ready_pipelines, schema_name
 from sojourn.pipeline import Pipeline
-from sojourn.reading import land
+from sojourn.reading import land, readers
 from sojourn.reading.csv import CsvLines
 from sojourn.reading.jsonl import JsonLines
 from sojourn.reading.parquet import ParquetRows
+from sojourn.reading.readers import in_this_process
 from tests.laws.effort import EFFORT, each, examples, seeded
-from tests.laws.landing import one_process
 from tests.laws.pipelines import TEXTS
 
 READY = [ready.text for ready in ready_pipelines().values()]
@@ -58,7 +58,7 @@ def folder(tmp_path_factory):
         (place / f"{name}.json").write_text(text)
     (place / "folder.json").mkdir()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(land, "_in_processes", one_process)
+        patch.setattr(land, "in_processes", in_this_process)
         yield place
 
 
@@ -302,7 +302,7 @@ def test_what_loads_can_be_computed(folder, text):
     for number, content in enumerate((b"", SAMPLE)):
         path = folder / f"sample{number}.jsonl"
         path.write_bytes(content)
-        landing = land.Landing("events", pipeline.events, folder / "events")
+        landing = readers.Landing("events", pipeline.events, folder / "events")
         landed = [land.land(land_inputs(path), landing, progress=lambda _: None)]
         files = runs.event_files(landed, runs.Run(pipeline.name))
         snapshot = folder / "snapshot.duckdb"

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from sojourn.reading import known, land
+from sojourn.reading.readers import in_this_process
 from tests.command import lines, shop
-from tests.laws.landing import one_process
 from tests.store.places import Place
 
 BEGUN = lines(shop(1, "10:00:00"), "bad") + lines(shop(2, "10:05:00", "d")).rstrip(b"\n")
@@ -16,9 +16,9 @@ QUARANTINE = "select line, raw from sojourn.quarantine order by line"
 
 
 @pytest.fixture(autouse=True)
-def in_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def in_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Read several files without other processes; stamps are old enough at once."""
-    monkeypatch.setattr(land, "_in_processes", one_process)
+    monkeypatch.setattr(land, "in_processes", in_this_process)
     monkeypatch.setattr(known, "_YOUNG", 0)
 
 

@@ -25,7 +25,8 @@ from sojourn.reading import forgotten
 from sojourn.reading.again import tasks_of
 from sojourn.reading.inputs import Input
 from sojourn.reading.known import KnownInput
-from sojourn.reading.land import Landed, Landing, Part, land_tasks
+from sojourn.reading.land import Landed, land_tasks
+from sojourn.reading.readers import Landing, Part
 from sojourn.rereading import reading_changed
 from sojourn.run import Progress, Run, broken_off, settle
 from sojourn.store.base import Store

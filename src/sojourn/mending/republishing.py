@@ -8,7 +8,8 @@ from sojourn.engines.building import Built, build
 from sojourn.pipeline import Pipeline
 from sojourn.reading import forgotten
 from sojourn.reading.known import KnownInput
-from sojourn.reading.land import Landed, Landing, land_tasks
+from sojourn.reading.land import Landed, land_tasks
+from sojourn.reading.readers import Landing
 from sojourn.reading.sources import tasks
 from sojourn.recomputing import files_of
 from sojourn.run import Run, balance, event_files

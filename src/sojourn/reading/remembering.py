@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from sojourn.ledger import Ledger
 from sojourn.reading.inputs import Input
 from sojourn.reading.known import GROWING, KnownInput, Reading
-from sojourn.reading.land import Landed, Part
+from sojourn.reading.land import Landed
+from sojourn.reading.readers import Part
 
 Settle = Callable[[Part], Ledger]
 Kind = tuple[str, str, int | None, str]

@@ -133,7 +133,8 @@ def _publish(
     snapshot = staging / "snapshot.duckdb"
     files = kept_files(store, stay) + event_files(landed, run)
     gone = kept_files(store, (file for file in kept.files if file.name in withdrawn))
-    built = _built(pipeline, files, snapshot, options, base=_base(pipeline, kept, store), withdrawn=gone)
+    base = _base(pipeline, kept, store) if options.spark is None else None
+    built = _built(pipeline, files, snapshot, options, base=base, withdrawn=gone)
     run.tables = built.tables
     balance(run, landed, built, kept)
     _check_limit(run, options)

@@ -9,6 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from sojourn.engines import duckdb as engine
 from sojourn.engines.building import Built, EventFile, build
 from sojourn.errors import SojournError
 from sojourn.loading import load
@@ -106,3 +107,29 @@ def test_readers_share_the_memory(memory: int | None, readers: int, pipeline: Pi
     with pytest.MonkeyPatch.context() as machine:
         machine.setattr(os, "cpu_count", lambda: 64)
         assert workers_of(landing) == readers
+
+
+def test_without_a_word_large_runs_may_use_more() -> None:
+    """640 MB; six times what landed where that is more; but half of what DuckDB would take, which is 80 %, at most."""
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert engine.fitting(0) == engine.fitting(100_000_000) == 640_000_000
+    most = engine.fitting(1 << 60)
+    assert 640_000_000 <= most <= max(640_000_000, 0.41 * physical)
+    assert engine.fitting(110_000_000) == min(660_000_000, most)
+    assert engine.fitting(physical // 10) == most
+
+
+def test_what_is_built_upon_counts(
+    pipeline: Pipeline, events: EventFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bytes of all landed files decide, unless a person did."""
+    asked: list[int] = []
+
+    def fitting(size: int) -> int:
+        asked.append(size)
+        return PLENTY
+
+    monkeypatch.setattr(engine, "fitting", fitting)
+    for memory in (None, PLENTY):
+        build(pipeline, [events], tmp_path / f"{memory}.duckdb", memory, tmp_path / "spill")
+    assert asked == [events.path.stat().st_size]

@@ -39,11 +39,12 @@ def build(
 ) -> Built:
     """Make every table of *pipeline* over *files* in the DuckDB file *snapshot*.
 
-    *until*: the end of observation in epoch microseconds, where it is not that of the latest event. *base*: the
-    snapshot over the kept ones among *files* and those *withdrawn* since, by the same rules; where it allows, only what
-    has changed is made anew.
+    *memory*: bytes, where a person said so. *until*: the end of observation in epoch microseconds, where it is not that
+    of the latest event. *base*: the snapshot over the kept ones among *files* and those *withdrawn* since, by the same
+    rules; where it allows, only what has changed is made anew.
     """
     planned = plan(pipeline)
+    memory = memory or engine.fitting(sum(file.path.stat().st_size for file in files))
     if base is not None and all(file.is_kept for file in files):
         shutil.copyfile(base, snapshot)
         with opened(snapshot, memory, spill, until) as connection:

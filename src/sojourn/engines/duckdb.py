@@ -11,10 +11,12 @@ import pyarrow as pa
 
 from sojourn.engines.waiting import waited_for
 from sojourn.errors import SojournError, UsageError, disk_full
+from sojourn.pipeline import parse_size
 
 DEFAULT_MEMORY = 640_000_000
-"""Bytes for a whole run where `--memory` says nothing."""
+"""Bytes for a whole run where `--memory` says nothing, unless its events are many (`fitting`)."""
 
+_UNPACKED = 6  # bytes to sort an event in, for each that it takes as Parquet
 _PROCESS = 130_000_000  # Python, Arrow and DuckDB themselves, before the first row
 _COUNTED = 0.85  # of the rest: DuckDB counts neither the footers of thousands of files nor what lies between its pages
 _LEAST = 90_000_000
@@ -28,6 +30,18 @@ _DAMAGED = re.compile(
 _NOT_ITS_FAULT = (duckdb.OutOfMemoryException, duckdb.IOException, duckdb.FatalException, duckdb.InternalException)
 
 Connection = duckdb.DuckDBPyConnection
+
+
+def fitting(size: int) -> int:
+    """Bytes for a run over *size* bytes of landed events, where `--memory` says nothing: enough to sort them without
+    writing most of them to the disk, and at most half of what DuckDB would allow itself, which knows of containers.
+    """
+    wanted = _UNPACKED * size
+    if wanted <= DEFAULT_MEMORY:
+        return DEFAULT_MEMORY
+    with closing(duckdb.connect()) as connection:
+        [(most,)] = connection.execute("select current_setting('memory_limit')").fetchall()
+    return max(DEFAULT_MEMORY, min(wanted, parse_size(most) // 2))
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from sojourn.store.streams import journal_of
 REBUILT = {"rebuilt": True}
 
 
-def rebuild(pipeline: Pipeline, store: Store, memory: int, progress: Progress) -> Run:
+def rebuild(pipeline: Pipeline, store: Store, memory: int | None, progress: Progress) -> Run:
     """Compute every table of *pipeline* again and publish.
 
     Raises `UsageError` ``not_published``, and `SojournError` ``files_missing`` where raw files are needed that are
@@ -34,7 +34,7 @@ def rebuild(pipeline: Pipeline, store: Store, memory: int, progress: Progress) -
     return _from_files(pipeline, kept, store, memory, progress)
 
 
-def _from_events(pipeline: Pipeline, store: Store, memory: int) -> Run:
+def _from_events(pipeline: Pipeline, store: Store, memory: int | None) -> Run:
     run = Run(pipeline.name, marks=REBUILT)
     with store.writing():
         kept = store.kept(pipeline.name)
@@ -47,7 +47,7 @@ def _from_events(pipeline: Pipeline, store: Store, memory: int) -> Run:
     return run
 
 
-def _from_files(pipeline: Pipeline, kept: Kept, store: Store, memory: int, progress: Progress) -> Run:
+def _from_files(pipeline: Pipeline, kept: Kept, store: Store, memory: int | None, progress: Progress) -> Run:
     """Read every raw file again, as `run --mode replace` does."""
     inputs, lost = _inputs(pipeline, kept)
     journal = journal_of(store) if pipeline.events.format == "streams" else None

@@ -14,7 +14,6 @@ import pyarrow.parquet as pq
 from sojourn import quarantine
 from sojourn.contracts import accepts_more
 from sojourn.engines.building import Built
-from sojourn.engines.duckdb import DEFAULT_MEMORY
 from sojourn.errors import SojournError
 from sojourn.ledger import Ledger, total
 from sojourn.mending import standing
@@ -37,12 +36,12 @@ from sojourn.store.manifest import Kept
 class Replay:
     """What is asked for: the quarantined records of a *pipeline*, all or those of one *reason*.
 
-    *memory*: bytes for computing tables.
+    *memory*: bytes for computing tables, where a person said so.
     """
 
     pipeline: Pipeline
     reason: str | None = None
-    memory: int = DEFAULT_MEMORY
+    memory: int | None = None
 
 
 def replay(asked: Replay, store: Store, progress: Progress) -> tuple[Run, list[Left]]:

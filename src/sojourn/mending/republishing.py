@@ -45,7 +45,7 @@ class Task:
     pipeline: Pipeline
     kept: Kept
     store: Store
-    memory: int
+    memory: int | None
     is_whole: bool = False
 
 

@@ -92,13 +92,13 @@ def kind_of(known: KnownInput) -> Kind:
 
 
 def gather(
-    store: Store, pipeline: str, known: tuple[KnownInput, ...], reason: str | None, folder: Path, memory: int
+    store: Store, pipeline: str, known: tuple[KnownInput, ...], reason: str | None, folder: Path, memory: int | None
 ) -> Standing:
     """What stands in quarantine of *pipeline*, and can be read again as part of what is *known*; files in *folder*."""
     whole = folder / "standing.parquet"
     quarantine.copy(store, whole, pipeline=pipeline, reason=reason)
     found = Standing(folder / "asked.parquet", folder / "again.parquet", _inputs(known), [])
-    with engine.connect(memory, folder / "spill") as connection:
+    with engine.connect(memory or engine.DEFAULT_MEMORY, folder / "spill") as connection:
         _match(connection, whole, found.inputs)
         _take_entries(connection, found.inputs, folder)
         _write(connection, found)
@@ -125,7 +125,9 @@ def _inputs(known: tuple[KnownInput, ...]) -> list[Asked]:
     ]
 
 
-def changes(standing: Standing, still: Path | None, folder: Path, memory: int) -> tuple[Path | None, Path | None]:
+def changes(
+    standing: Standing, still: Path | None, folder: Path, memory: int | None
+) -> tuple[Path | None, Path | None]:
     """What leaves the quarantine when of what was *standing* only *still* does, and what comes to it.
 
     A record that fails for the reason that it failed for before stays as it is; with another it changes places.
@@ -133,7 +135,7 @@ def changes(standing: Standing, still: Path | None, folder: Path, memory: int) -
     gone, fresh = folder / "replayed.parquet", folder / "changed.parquet"
     identity = ", ".join(IDENTITY)
     same = quarantine.is_same("a", "s")
-    with engine.connect(memory, folder / "spill") as connection:
+    with engine.connect(memory or engine.DEFAULT_MEMORY, folder / "spill") as connection:
         connection.execute(f"create view asked as from {engine.parquet([standing.rows])}")
         rows = engine.parquet([still]) if still is not None else "(select * from asked where false)"
         # of equal contents the first by name stands for all

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from sojourn import show
-from sojourn.engines.duckdb import DEFAULT_MEMORY, quote
+from sojourn.engines.duckdb import quote
 from sojourn.errors import SojournError, UsageError
 from sojourn.loading import load, ready_pipelines
 from sojourn.mending.rebuild import rebuild as build_again
@@ -86,8 +86,8 @@ def _of(entry: dict[str, Any]) -> str:
     return f" of {entry['file']}" if entry["file"] is not None else ""
 
 
-def _size(memory: str | None) -> int:
+def _size(memory: str | None) -> int | None:
     try:
-        return parse_size(memory) if memory is not None else DEFAULT_MEMORY
+        return parse_size(memory) if memory is not None else None
     except ValueError as error:
         raise UsageError("bad_memory", f"--memory: {error}") from error

@@ -41,7 +41,8 @@ def reading(command: Command) -> Command:
         click.option(
             "--memory",
             metavar="SIZE",
-            help="Memory for computing tables, such as 400MB; beyond it disk is used. [default: 640MB, more for many events]",
+            help="Memory for computing tables, such as 400MB; beyond it disk is used. "
+            "[default: 640MB, more for many events]",
         ),
         click.option(
             "--max-quarantined",

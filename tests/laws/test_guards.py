@@ -17,7 +17,6 @@ from sojourn.ledger import Ledger
 from sojourn.pipeline import Pipeline
 from sojourn.reading import land, readers
 from sojourn.reading.jsonl import JsonLines
-from sojourn.reading.readers import in_this_process
 from tests import reference
 from tests.laws.adapt import Expected, Table, pipeline_of, same_tables
 from tests.laws.damage import LINES
@@ -38,7 +37,7 @@ FEW = b"\n".join(line(record(Random(seed)), "webshop") for seed in range(60)) + 
 def folder(tmp_path_factory):
     """A folder for homes, and no other process beside this one."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(land, "in_processes", in_this_process)
+        patch.setattr(land, "in_processes", readers.in_this_process)
         yield tmp_path_factory.mktemp("guards")
 
 

@@ -24,7 +24,6 @@ from sojourn.reading import land, readers
 from sojourn.reading.csv import CsvLines
 from sojourn.reading.jsonl import JsonLines
 from sojourn.reading.parquet import ParquetRows
-from sojourn.reading.readers import in_this_process
 from tests.laws.effort import EFFORT, each, examples, seeded
 from tests.laws.pipelines import TEXTS
 
@@ -58,7 +57,7 @@ def folder(tmp_path_factory):
         (place / f"{name}.json").write_text(text)
     (place / "folder.json").mkdir()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(land, "in_processes", in_this_process)
+        patch.setattr(land, "in_processes", readers.in_this_process)
         yield place
 
 

@@ -19,6 +19,7 @@ import pytest
 from sojourn.engines import spark
 from sojourn.errors import SojournError, UsageError
 from sojourn.samples import sources, write
+from tests import postgres
 from tests.command import lines, process, sojourn
 from tests.spark import on_spark
 
@@ -119,6 +120,21 @@ def test_files_of_another_engine_are_replaced(tmp_path: Path) -> None:
         done = sojourn(*words, "--home", tmp_path / f"home{at}", "--engine", engine)
         assert done.status == 0, done.err
         assert (tmp_path / "out" / "sessions.parquet").is_dir() is is_folder
+
+
+@on_spark
+def test_what_spark_made_goes_to_postgresql(tmp_path: Path) -> None:
+    """The rows there are those of the same run on DuckDB, in a database of its own each."""
+    write("webshop", tmp_path / "sample.jsonl", lines=800, seed=3)
+    asked = "select * from webshop.sessions order by session_id"
+    with postgres.running() as server:
+        found = {}
+        for engine in ("duckdb", "spark"):
+            url = server.database()
+            run(["webshop", tmp_path / "sample.jsonl"], tmp_path, engine, "--store", url)
+            found[engine] = postgres.rows(url, asked)
+    assert found["spark"]
+    assert found["spark"] == found["duckdb"]
 
 
 @on_spark

@@ -17,6 +17,9 @@ _BOOLEANS = {"true": "true", "t": "true", "1": "true", "false": "false", "f": "f
 _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _INTEGER = re.compile(r"-?[0-9]{1,19}")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+HOW = "a day, or a date and time such as 2024-05-31T23:59:59Z (a + in it as %2B)"
+"""How an instant is written."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -66,17 +69,20 @@ def _value(name: str, text: str, kind: pa.DataType) -> str:
     return text
 
 
+def instant_of(text: str) -> int | None:
+    """The instant in epoch microseconds that *text* says, a day its first one; None where it says none."""
+    return parse_iso(f"{text}T00:00:00Z" if _DAY.fullmatch(text) else text, zone_named("UTC"))
+
+
 def _instant(name: str, text: str) -> str:
-    """An instant as text with microseconds and Z; a day is its first instant."""
-    given = f"{text}T00:00:00Z" if _DAY.fullmatch(text) else text
-    since = parse_iso(given, zone_named("UTC"))
+    """An instant as text with microseconds and Z."""
+    since = instant_of(text)
     try:
         if since is None:
             raise OverflowError
         instant = _EPOCH + timedelta(microseconds=since)
     except OverflowError:
-        said = "write a day, or a date and time such as 2024-05-31T23:59:59Z (a + in it as %2B)"
-        raise _bad(name, text, said) from None
+        raise _bad(name, text, f"write {HOW}") from None
     return f"{instant.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 

@@ -17,11 +17,13 @@ from sojourn.reading.entries import is_session_id
 from sojourn.store.journals import Session, Stored
 from sojourn.web.answers import NOT_MODIFIED
 from sojourn.web.errors import Refused, refused, responses
+from sojourn.web.filters import HOW, instant_of
 from sojourn.web.service import TheId, TheIngest, allowed
 
 router = APIRouter(prefix="/v1/sessions", tags=["live sessions"])
 
 _JSON = "application/json"
+_WHEN = "a day, ISO date and time, or epoch seconds"
 _FAR = 1 << 62  # microseconds, either way: beyond any calendar
 _DOCUMENT = {
     "type": "SESSION",
@@ -71,16 +73,20 @@ async def listing(
     ingest: TheIngest,
     status: Annotated[Literal["open", "ended"] | None, Query(description="Only these")] = None,
     begin: Annotated[
-        str | None, Query(alias="from", description="Started then or later: ISO, or epoch seconds")
+        str | None, Query(alias="from", description=f"Started then or later: {_WHEN}", examples=["2019-10-01"])
     ] = None,
-    end: Annotated[str | None, Query(alias="to", description="Started before: ISO, or epoch seconds")] = None,
+    end: Annotated[
+        str | None, Query(alias="to", description=f"Started before: {_WHEN}", examples=["1569974400"])
+    ] = None,
     cursor: Annotated[str | None, Query(description="`next` of the page before")] = None,
     limit: Annotated[int, Query(ge=1, le=1000, description="How many at most")] = 100,
 ) -> Response:
     """Pages of sessions, open and ended, by start and id."""
-    after = (-_FAR if (start := _time(begin, "from")) is None else start, "") if cursor is None else _after(cursor)
+    start, before = _time(begin, "from"), _time(end, "to")
+    after = (-_FAR if start is None else start, "")
+    if cursor is not None:
+        after = max(after, _after(cursor))
     is_open = None if status is None else status == "open"
-    before = _time(end, "to")
     found = await asyncio.to_thread(ingest.journal.sessions, after, before, is_open=is_open, limit=limit + 1)
     following = _cursor(found[limit - 1]) if len(found) > limit else None
     return _answer(msgspec.json.encode({"sessions": [_summary(one) for one in found[:limit]], "next": following}))
@@ -157,11 +163,10 @@ def _time(text: str | None, name: str) -> int | None:
         return None
     instant = times.parse_epoch(text, "epoch_s")
     if instant is None:
-        instant = times.parse_iso(text, times.zone_named("UTC"))
+        instant = instant_of(text)
     if instant is None:
-        raise refused(
-            "bad_time", f"{name}: {text!r} is no time; write 2024-05-31T23:59:59Z or epoch seconds", f"$.query.{name}"
-        )
+        said = f"{name}: {text[:80]!r} is no time; write epoch seconds, {HOW}"
+        raise refused("bad_time", said, f"$.query.{name}")
     return instant
 
 

@@ -165,6 +165,8 @@ def test_listing(new_place: Callable[[], Place]) -> None:
     some = service.get(f"/v1/sessions?from={BEGIN + 2}&to={BEGIN + 4}").json["sessions"]
     assert [one["start"] for one in some] == [BEGIN + 2, BEGIN + 2, BEGIN + 3, BEGIN + 3]
     assert service.get("/v1/sessions?from=2019-10-01T23:20:02Z&to=1569972004").json["sessions"] == some
+    assert service.get("/v1/sessions?from=2019-10-01&to=2019-10-02").json == whole
+    assert service.get("/v1/sessions?from=2019-10-02").json["sessions"] == []
     pages: list[list[object]] = []
     cursor: str | None = ""
     while cursor is not None:
@@ -173,9 +175,13 @@ def test_listing(new_place: Callable[[], Place]) -> None:
         cursor = page["next"]
     assert [len(page) for page in pages] == [4, 4, 4, 4, 4, 4, 1]
     assert [one for page in pages for one in page] == whole["sessions"]
+    cursor = service.get("/v1/sessions?limit=1").json["next"]
+    assert service.get(f"/v1/sessions?from={BEGIN + 2}&to={BEGIN + 4}&cursor={cursor}").json["sessions"] == some
     for query, status, code, path in (
         ("cursor=xxx", 400, "bad_cursor", "$.query.cursor"),
         ("from=yesterday", 422, "bad_time", "$.query.from"),
+        (f"from=yesterday&cursor={cursor}", 422, "bad_time", "$.query.from"),
+        ("to=2019-10-01T00:00:00+02:00", 422, "bad_time", "$.query.to"),
         ("status=other", 422, "bad_request", "$.query.status"),
         ("limit=0", 422, "bad_request", "$.query.limit"),
         ("limit=x", 422, "bad_request", "$.query.limit"),

@@ -86,7 +86,7 @@ async def _serve(settings: Settings, store: Store, listening: socket.socket) -> 
         server = _Server(_config(make_app(service, streams, settings.access.origins)), service, streams)
         tasks = [asyncio.ensure_future(work) for work in (streams.close_idle(), warm_always(service))]
         if settings.publish_every:
-            tasks.append(asyncio.ensure_future(publish_always(ingest, settings)))
+            tasks.append(asyncio.ensure_future(publish_always(ingest, store, settings)))
         await server.serve([listening])
         await _end(tasks)
     finally:

@@ -67,6 +67,17 @@ def test_publishes_what_came_before_it_began(starting: Start) -> None:
     assert [row["session_id"] for row in rows(service, "sessions")] == ["a"]
 
 
+def test_of_what_was_deleted_before_it_began_no_table_stays(starting: Start) -> None:
+    """Also when nothing at all is left."""
+    first = starting()
+    first.post("a", [begin("a"), event(1)])
+    first.place.run("live")
+    assert [row["session_id"] for row in rows(first, "sessions")] == ["a"]
+    assert first.ask("DELETE", "/v1/sessions/a").status == 204
+    first.kill()
+    assert until(starting("--publish-every", "300ms"), "sessions", 0) == []
+
+
 def test_live_and_file_publish_equal_tables(starting: Start, tmp_path: Path) -> None:
     """The same streams, played to a service and given as a file."""
     service = starting()

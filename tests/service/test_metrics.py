@@ -34,7 +34,7 @@ def test_an_unknown_metric_is_404_with_a_suggestion(client: httpx.Client) -> Non
     """A misspelt name is told what it may have meant."""
     answer = client.get("/metrics/ordres")
     assert answer.status_code == 404
-    assert answer.json()["code"] == "unknown_metric"
+    assert (answer.json()["code"], answer.json()["path"]) == ("unknown_metric", "$.path.name")
     assert "did you mean 'orders'?" in answer.json()["message"]
 
 

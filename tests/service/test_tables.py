@@ -95,6 +95,7 @@ def test_a_file_is_what_export_writes(client: httpx.Client, published: Place, tm
         ("application/json;q=0, text/csv", "text/csv; charset=utf-8"),
         ("text/csv;q=often", "application/json"),
         ("image/png", "application/json"),
+        ("text/*", "text/csv; charset=utf-8"),
     ],
 )
 def test_the_header_accept_chooses_the_format(client: httpx.Client, accept: str, kind: str) -> None:
@@ -141,6 +142,7 @@ def test_what_is_not_there_is_404(client: httpx.Client, path: str, code: str, hi
     answer = client.get(path)
     assert (answer.status_code, answer.json()["code"]) == (404, code)
     assert hint in answer.json()["message"]
+    assert answer.json()["path"] == f"$.path.{code.removeprefix('unknown_')}"
 
 
 def test_nothing_published_is_an_empty_list_and_404_below(fresh: Place) -> None:

@@ -4,15 +4,18 @@ from collections.abc import Sequence
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
 from starlette.routing import WebSocketRoute
 
 from sojourn import __version__
+from sojourn.live.refusals import Refusal
 from sojourn.web import adding, health, published, sessions, watching
 from sojourn.web.answers import HeadAsGet
 from sojourn.web.dashboard import pages
 from sojourn.web.dashboard import routes as dashboard
-from sojourn.web.errors import handle_errors
+from sojourn.web.errors import answer, handle_errors
 from sojourn.web.service import Service
 from sojourn.web.stream import Streams
 
@@ -46,10 +49,24 @@ def make_app(service: Service, streams: Streams | None = None, origins: Sequence
         app.router.routes.append(WebSocketRoute("/v1/sessions/{session_id}/stream", endpoint=streams))
     if origins:
         app.add_middleware(
-            CORSMiddleware,
+            _Origins,
             allow_origins=list(origins),
             allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["*"],
             expose_headers=["ETag", "Retry-After"],
         )
     return app
+
+
+class _Origins(CORSMiddleware):
+    """Tells browsers which pages may ask what; a no has the shape of all errors."""
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """Whether a page may send the request that it is about to."""
+        told = super().preflight_response(request_headers)
+        if told.status_code < 400:
+            return told
+        why = f"pages of this origin may not ask this: {bytes(told.body).decode()}; see serve --cors"
+        refusal = answer(Refusal("other_origin", "$", why), 403)
+        refusal.headers.update({name: text for name, text in told.headers.items() if not name.startswith("content-")})
+        return refusal

@@ -43,6 +43,14 @@ STATUSES = {
 } | {code: answer.status for code, answer in ANSWERS.items()}
 """HTTP status by code. A `UsageError` without an entry is 400; any other error of ours is 503: the request was fine."""
 
+_PLACES = {
+    "unknown_metric": "$.path.name",
+    "unknown_pipeline": "$.path.pipeline",
+    "unknown_table": "$.path.table",
+    "unknown_reason": "$.query.reason",
+}
+"""Where in a request stands what the other layers know by their own names only."""
+
 _RETRY = {"Retry-After": "1"}
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
@@ -129,7 +137,7 @@ async def _ours(_: Request, error: Exception) -> Response:
     status = status_of(ours)
     if status >= 500:
         logging.getLogger(__name__).error("%s [%s]", ours.message, ours.code)
-    return answer(Refusal(ours.code, "$", ours.message), status)
+    return answer(Refusal(ours.code, _PLACES.get(ours.code, "$"), ours.message), status)
 
 
 async def _invalid(_: Request, error: RequestValidationError) -> Response:

@@ -133,10 +133,11 @@ def _plain(found: pa.Table) -> list[dict[str, Any]]:
 def _accepted(accept: str) -> Format:
     """The format that a header asks for first; JSON where it names none of ours."""
     wanted: list[tuple[float, Format]] = []
-    kinds: dict[str, Format] = {media.partition(";")[0]: kind for kind, media in _MEDIA.items()}
+    kinds: dict[str, Format] = {"*/*": "json", "application/*": "json", "text/*": "csv"}
+    kinds |= {media.partition(";")[0]: kind for kind, media in _MEDIA.items()}
     for part in accept.lower().split(","):
         media, *parameters = (word.strip() for word in part.split(";"))
-        kind = "json" if media in ("*/*", "application/*") else kinds.get(media)
+        kind = kinds.get(media)
         weight = next((_weight(word[2:]) for word in parameters if word.startswith("q=")), 1.0)
         if kind is not None and weight > 0:
             wanted.append((-weight, kind))

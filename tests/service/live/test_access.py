@@ -107,6 +107,7 @@ def test_pages_of_other_origins(service: Service, starting: Start) -> None:
         assert found.headers.get("access-control-allow-origin") == allowed
         preflight = service.ask("OPTIONS", "/v1/sessions/a/events", Origin=origin, Access_Control_Request_Method="POST")
         assert preflight.headers.get("access-control-allow-origin") == allowed
+        assert preflight.status == 200 if allowed else (preflight.status, preflight.code) == (403, "other_origin")
     for origin, is_allowed in ((mine, True), (friend, True), (stranger, False), ("null", False)):
         with Client(service, "s", headers={"Origin": origin, **bearer("whole-token")}) as client:
             if is_allowed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -117,3 +118,65 @@ def test_devices_that_go_on_after_observation_ended(before, now, expected, tmp_p
     assert intervals == expected
     [observed] = [row["observed_seconds"] for row in tables["device_uptime"] if row["device_id"] == 7]
     assert observed == (10 * 86_400 if before else 0)
+
+
+SHOP = """
+    [source.events.fields]
+    event_id    = "id"
+    occurred_at = "at"
+    actor       = "who"
+    name        = "what"
+    [sessions]
+    rule = "gap"
+    gap  = "30m"
+    [tables.sessions]
+"""
+NOON = datetime(2022, 3, 1, 12, tzinfo=UTC)
+REACHES = {  # kept at the minutes 0, 10 and 60: the sessions 0 to 10 and 60 to 60
+    "later than the gap": ([90.02], [(1, 0, 2), (2, 60, 1), (3, 90, 1)]),
+    "exactly the gap later": ([90], [(1, 0, 2), (2, 60, 2)]),
+    "twice later than the gap": ([100, 130, 161], [(1, 0, 2), (2, 60, 1), (3, 100, 2), (4, 161, 1)]),
+    "between two sessions, out of reach of the first": ([41], [(1, 0, 2), (2, 41, 2)]),
+    "between two sessions, which it joins": ([35], [(1, 0, 4)]),
+    "before all": ([-31], [(1, -31, 1), (2, 0, 2), (3, 60, 1)]),
+    "before all, and later than the gap": ([-30, 91], [(1, -30, 3), (2, 60, 1), (3, 91, 1)]),
+    "as the second session begins": ([60], [(1, 0, 2), (2, 60, 2)]),
+}
+
+
+def shop_events(name: str, minutes: list[float]) -> File:
+    """An event of the one customer at each of the *minutes* after noon."""
+    times = {at: (NOON + timedelta(minutes=at)).isoformat() for at in minutes}
+    events = [{"id": f"{name}{at}", "at": time, "who": "c", "what": "page_view"} for at, time in times.items()]
+    return File("events", name, "\n".join(map(json.dumps, events)).encode())
+
+
+def shop_sessions(builds: Builds) -> list[tuple[int, int, int]]:
+    """Number, beginning in minutes, and events of each session."""
+    rows = [
+        (row["session_number"], (row["started_at"] // 1_000_000 - int(NOON.timestamp())) // 60, row["events"])
+        for row in builds.tables()["sessions"]
+    ]
+    return sorted(rows)
+
+
+@pytest.mark.parametrize(("now", "expected"), REACHES.values(), ids=REACHES)
+def test_sessions_that_new_events_reach(now, expected, tmp_path):
+    """Sessions that ended longer ago than the gap stay as they are; those in reach are made anew."""
+    builds = Builds(tmp_path / "builds", written("shop", SHOP))
+    builds.add([shop_events("first", [0, 10, 60])])
+    with roads() as seen:
+        builds.add([shop_events("second", now)])
+    assert seen.taken == ["extended"]
+    assert shop_sessions(builds) == expected
+
+
+def test_sessions_that_lose_events(tmp_path):
+    """What is withdrawn may part a session, or take one away; those after it are counted anew."""
+    builds = Builds(tmp_path / "builds", written("shop", SHOP))
+    builds.add([shop_events("first", [0, 60, 130]), shop_events("second", [30, 100])])
+    assert shop_sessions(builds) == [(1, 0, 3), (2, 100, 2)]
+    with roads() as seen:
+        builds.add([shop_events("third", [200])], without=["second"])
+    assert seen.taken == ["extended"]
+    assert shop_sessions(builds) == [(1, 0, 1), (2, 60, 1), (3, 130, 1), (4, 200, 1)]

@@ -28,7 +28,7 @@ def referrer_differences(ask: Ask, _: Pipeline) -> pa.Table:
     """Referrers compared, from the ranks of their sessions."""
     from sojourn.statistics.referrers import differences
 
-    return differences(ask("from _referrer_ranks").to_pylist(), ask("from _referrer_ties").to_pylist())
+    return differences(ask("from _referrer_ranks").to_pylist())
 
 
 MADE = {"referrer_differences": referrer_differences, "experiments": experiments, "fleet_projection": fleet_projection}

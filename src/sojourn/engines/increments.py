@@ -12,9 +12,10 @@ from sojourn.engines.duckdb import Connection, quote
 from sojourn.engines.plans import Plan
 from sojourn.engines.presence import renew_presence
 from sojourn.engines.relations import EventFile, as_published, landed, number
-from sojourn.engines.replacing import given, replace
+from sojourn.engines.replacing import given, of_touched, replace
 from sojourn.engines.snapshots import Built, asked, create, duplicates_of, finish, notes_of
 from sojourn.pipeline import Pipeline
+from sojourn.times import parse_duration
 
 _COUNTED = {
     "transitions": (("from_page", "to_page", "activity"), ("transitions", "users")),
@@ -153,38 +154,57 @@ def _has_all_of_actors(pipeline: Pipeline) -> bool:
 
 
 def _sessions_by_gap(connection: Connection, pipeline: Pipeline, sql: str) -> None:
-    """Sessions of touched actors, from the last one on that began before the first change: those before it stay."""
-    connection.execute(
-        "create temp table beginnings as select touched.actor, max(started_at) as since, "
-        "coalesce(max(session_number), 1) - 1 as earlier from touched_actors as touched "
-        "left join sessions on sessions.actor = touched.actor::varchar and started_at < first_at group by touched.actor"
+    """Sessions of touched actors, from `since` on: those before it stay."""
+    _beginnings(connection, pipeline)
+    known = "actors_after" if _has_all_of_actors(pipeline) else "after"
+    again = "(from beginnings where not goes_on)"
+    events = (
+        f"select * exclude (_change) from ({of_touched('delta', '(from beginnings where goes_on)', 'actor')}) "
+        f"union all by name select known.* from {known} as known join {again} as touched using (actor) "
+        "where occurred_at >= epoch_us(since)"
     )
-    events = "actors_after" if _has_all_of_actors(pipeline) else "after"
-    later = (
-        f"from {events} as known join beginnings using (actor) where since is null or occurred_at >= epoch_us(since)"
-    )
-    rows = as_published(connection, "sessions", given(sql, events=f"select known.* {later}"))
+    rows = as_published(connection, "sessions", given(sql, events=events))
     connection.execute(
         "create temp table fresh_rows as select made.* replace (session_number + earlier as session_number) "
         f"from ({rows}) as made join beginnings on made.actor = beginnings.actor::varchar"
     )
     connection.execute(
-        "delete from sessions using beginnings where sessions.actor = beginnings.actor::varchar "
-        "and (since is null or started_at >= since)"
+        "delete from sessions using beginnings "
+        "where not goes_on and sessions.actor = beginnings.actor::varchar and started_at >= since"
     )
     connection.execute("insert into sessions from fresh_rows")
 
 
+def _beginnings(connection: Connection, pipeline: Pipeline) -> None:
+    """`beginnings`: touched actors, with `since`, the instant from which on their sessions are made anew, and how many
+    come `earlier`.
+
+    The last session that began before the first change is made anew if the change is within its reach. An actor
+    `goes_on` whose sessions all ended longer ago than the gap: then no kept event has a say in what is new.
+    """
+    assert pipeline.sessions is not None, "these are sessions by gap"
+    gap = parse_duration(pipeline.sessions.gap)
+    connection.execute(
+        "create temp table beginnings as with known as (select touched.actor, first_at, max(started_at) as last_start, "
+        f"coalesce(epoch_us(max(ended_at)) >= epoch_us(first_at) - {gap}, false) as is_reached, "
+        "coalesce(max(session_number), 0) as numbered from touched_actors as touched left join sessions "
+        "on sessions.actor = touched.actor::varchar and started_at < first_at group by touched.actor, first_at) "
+        "select actor, if(is_reached, last_start, first_at) as since, "
+        "if(is_reached, numbered - 1, numbered) as earlier, not is_reached and not exists (from sessions where "
+        "sessions.actor = known.actor::varchar and started_at >= first_at) as goes_on from known"
+    )
+
+
 def _of_actors(connection: Connection, pipeline: Pipeline, name: str, sql: str) -> None:
     """Rows of actors, made from all of their events."""
-    events, of_touched = "actors_after", "actor in (select actor::varchar from touched_actors)"
+    events, theirs = "actors_after", "actor in (select actor::varchar from touched_actors)"
     if _is_by_key(pipeline):
-        events, of_touched = "keys_after", "actor in (from key_actors)"
+        events, theirs = "keys_after", "actor in (from key_actors)"
         if name == "sessions":
             text = quote(f"{pipeline.name}|")
-            of_touched += f" or session_id in (select md5({text} || session_key) from changed_keys)"
+            theirs += f" or session_id in (select md5({text} || session_key) from changed_keys)"
     rows = as_published(connection, name, given(sql, events=f"from {events}"))
-    replace(connection, name, f"select * from ({rows}) where {of_touched}", of_touched)
+    replace(connection, name, f"select * from ({rows}) where {theirs}", theirs)
 
 
 def _counted(connection: Connection, name: str, sql: str) -> None:

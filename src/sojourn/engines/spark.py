@@ -54,7 +54,7 @@ _LOCAL = {
     "spark.sql.shuffle.partitions": str(2 * (os.cpu_count() or 1)),
 }
 """Settings for a Spark on this machine alone: nobody else reaches it, and few parts are enough."""
-_ASKED_BY_LIBRARIES = ("_experiment_sums", "_experiment_spread", "_referrer_ranks", "_referrer_ties")
+_ASKED_BY_LIBRARIES = ("_experiment_sums", "_experiment_spread", "_referrer_ranks")
 _MOST_ITEMS, _MOST_BYTES = 10_000, 256 << 20
 """What is handed over to tasks at once; only lines of streams weigh anything."""
 

@@ -5,7 +5,7 @@ theirs; so a million values are a few numbers.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -34,15 +34,11 @@ class Result:
     p: float
 
 
-def ties(copies: Iterable[tuple[int, int]]) -> int:
-    """What equal values take from the variance: of `(copies, how many values have so many)` the sum of t^3 - t."""
-    return sum(values * (count**3 - count) for count, values in copies)
-
-
 def kruskal_wallis(groups: Sequence[Group], tied: int) -> Result | None:
     """Whether the *groups* differ; the effect is epsilon squared. None where all values are equal, or one group is all.
 
-    *tied* is what `ties` gives. The p-value is that of chi-squared, for which groups should have five values.
+    *tied* is what equal values take from the variance: t^3 - t of each t that are equal. The p-value is that of
+    chi-squared, for which groups should have five values.
     """
     n = sum(group.n for group in groups)
     if len(groups) < 2 or tied >= n**3 - n:

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from sojourn.statistics.comparing import holm, rounded
-from sojourn.statistics.ranks import Group, Result, dunn, kruskal_wallis, ties
+from sojourn.statistics.ranks import Group, Result, dunn, kruskal_wallis
 
 SCHEMA = pa.schema(
     [
@@ -33,14 +33,14 @@ _PAIR = ((0.147, "negligible"), (0.33, "small"), (0.474, "medium"))
 _FEW = 5
 
 
-def differences(ranks: Iterable[Mapping[str, Any]], copies: Iterable[Mapping[str, Any]]) -> pa.Table:
-    """The tests as `SCHEMA` says. *ranks* and *copies* are rows of `ranks` and `ties` (`tables.referrers`).
+def differences(ranks: Iterable[Mapping[str, Any]]) -> pa.Table:
+    """The tests as `SCHEMA` says. *ranks* are the rows of `tables.referrers.ranks`.
 
     With fewer than two referrers, or sessions that all last equally long, there is one row, which says so; without
     any session there is none.
     """
     rows = sorted(ranks, key=lambda row: row["place"])
-    tied = ties([(row["copies"], row["durations"]) for row in copies])
+    tied = sum(int(row["tied"]) for row in rows)
     groups = [Group(row["sessions"], int(row["twice_ranks"])) for row in rows]
     n = sum(group.n for group in groups)
     if not rows:

@@ -56,7 +56,6 @@ def compile_plan(pipeline: Pipeline, dialect: str = "duckdb") -> dict[str, str]:
             steps[name] = sessions.session_durations_by_referrer(_made("sessions", steps))
         elif name == "referrer_differences":
             steps["_referrer_ranks"] = referrers.ranks(_made("sessions", steps))
-            steps["_referrer_ties"] = referrers.ties(_made("sessions", steps))
         elif name == "experiment_users":
             steps |= _experiments(events, _made("sessions", steps), pipeline)
         elif name in _OF_EVENTS:

@@ -12,35 +12,39 @@ def ranks(sessions: ir.Table) -> ir.Table:
 
     Grain: referrer (`(direct)` without one, `(other)` for all but the ten with most sessions). Columns: place (from 0,
     most sessions first, `(other)` last), sessions, twice_ranks (twice the sum of ranks, equal durations sharing
-    theirs), median_seconds.
+    theirs), tied (over its sessions, the sum of t^2 - 1 where t sessions of all last as long; so over all groups that
+    of t^3 - t, each duration counted once), median_seconds.
     """
-    labelled = sessions.select(referrer=sessions.referrer.fill_null("(direct)"), seconds=sessions.duration_seconds)
+    # whole microseconds: equal on every engine, and quicker to sort
+    lasting = (sessions.duration_seconds * 1_000_000).round().cast("int64")
+    labelled = sessions.select(referrer=sessions.referrer.fill_null("(direct)"), lasting=lasting)
     counted = labelled.group_by("referrer").aggregate(n=labelled.count())
     order = [counted.n.desc(), counted.referrer.asc()]
     placed = counted.mutate(place=ibis.row_number().over(ibis.window(order_by=order)))
     is_most = placed.place < MOST
     placed = placed.select(
         known="referrer",
-        place=ibis.least(placed.place, MOST),
+        place=ibis.least(placed.place, MOST).cast("int8"),
         referrer=ibis.ifelse(is_most, placed.referrer, "(other)"),
     )
     grouped = labelled.rename(known="referrer").inner_join(placed, "known")
-    ranked = grouped.inner_join(_ranked(labelled), "seconds")
-    return ranked.group_by(["place", "referrer"]).aggregate(
+    ranked = _ranked(grouped.select("place", "lasting"))  # sorting carries every column along
+    summed = ranked.group_by("place").aggregate(
         sessions=ranked.count(),
         twice_ranks=ranked.twice_rank.sum().cast("decimal(38,0)"),
-        median_seconds=(ranked.seconds * 1_000_000).round().quantile(0.5) / 1_000_000,
+        tied=(ranked.copies * ranked.copies - 1).cast("decimal(18,0)").sum().cast("decimal(38,0)"),
+        median_seconds=ranked.lasting.quantile(0.5) / 1_000_000,
     )
+    return summed.inner_join(placed.select("place", "referrer").distinct(), "place")
 
 
-def ties(sessions: ir.Table) -> ir.Table:
-    """How many durations so many sessions share. Grain: copies; column beside: durations."""
-    counted = sessions.group_by("duration_seconds").aggregate(copies=sessions.count())
-    return counted.group_by("copies").aggregate(durations=counted.count())
-
-
-def _ranked(labelled: ir.Table) -> ir.Table:
-    """Each duration's rank: `seconds, twice_rank`, a whole number, as the mean of ranks ends in 0 or 5."""
-    counted = labelled.group_by("seconds").aggregate(copies=labelled.count())
-    so_far = ibis.cumulative_window(order_by=counted.seconds)
-    return counted.select("seconds", twice_rank=2 * counted.copies.sum().over(so_far) - counted.copies + 1)
+def _ranked(grouped: ir.Table) -> ir.Table:
+    """Sessions with `twice_rank`, a whole number, as the mean of ranks ends in 0 or 5, and `copies`: how many sessions
+    of all last as long.
+    """
+    by_duration = ibis.window(order_by=grouped.lasting)
+    up_to = ibis.range_window(order_by=grouped.lasting, preceding=None, following=0)
+    counted = grouped.select(
+        "place", "lasting", shorter=ibis.rank().over(by_duration), so_far=grouped.count().over(up_to)
+    )
+    return counted.mutate(twice_rank=counted.shorter + counted.so_far + 1, copies=counted.so_far - counted.shorter)

@@ -171,11 +171,14 @@ class Ingest:
         """What to say of a message whose number `is_again`: it is known, or holds something else."""
         assert held.state is not None
         assert message.seq is not None
-        state, content = held.state, held.in_flight.get(message.seq)
-        if content is None:
-            stored = await asyncio.to_thread(self.journal.message, held.session_id, message.seq)
-            content = b"[]" if stored is None else stored.content  # removed meanwhile: equal to nothing
-        taken = take(state, message, lambda _: fingerprint(content))
+        state, on_its_way = held.state, held.in_flight.get(message.seq)
+
+        def known(number: int) -> bytes:
+            stored = None if on_its_way is not None else self.journal.message(held.session_id, number)
+            content = on_its_way if stored is None else stored.content
+            return b"" if content is None else fingerprint(content)  # removed meanwhile: equal to nothing
+
+        taken = await asyncio.to_thread(take, state, message, known)  # large messages take their time
         if isinstance(taken, Refusal):
             self.telemetry.refused.labels(taken.code).inc()
             return taken
@@ -249,10 +252,13 @@ class Ingest:
         self._replace(held, why)
         await held.settle()
         if held.state is None:
-            standing = await asyncio.to_thread(self.journal.claim, held.session_id)
-            last, first, is_ended, events = standing
-            held.durable, held.events = last, events
-            held.state = resume(last, first, ended=is_ended, events=events) if last else State()
+            held.state = await asyncio.to_thread(self._claimed, held.session_id)
+            held.durable, held.events = held.state.last, held.state.events
+
+    def _claimed(self, session_id: str) -> State:
+        """What the session holds, which is ours from now on. Waits, and reads a first message, which may be large."""
+        last, first, is_ended, events = self.journal.claim(session_id)
+        return resume(last, first, ended=is_ended, events=events) if last else State()
 
     def _rest(self, held: Held) -> None:
         """Nothing of the session is on its way any more."""

@@ -22,6 +22,7 @@ class Incoming(msgspec.Struct, frozen=True):
     It has *count* entries, of which *events* are neither start nor end.
     *starts* are the places of its ``SESSION_START`` entries, each with its fingerprint; *end* is the place of
     the first ``SESSION_END``. *started_at* and *ended_at* are the times of the first of each, in epoch microseconds.
+    *root* is where the entries stand in what the client sent.
     """
 
     seq: int | None
@@ -32,10 +33,11 @@ class Incoming(msgspec.Struct, frozen=True):
     end: int | None = None
     started_at: int | None = None
     ended_at: int | None = None
+    root: str = "$"
 
     def path(self, at: int | None = None) -> str:
         """Where the entries stand in the message, or the one *at* this place."""
-        return f"${'' if self.seq is None else '.events'}{'' if at is None else f'[{at}]'}"
+        return f"{self.root}{'' if at is None else f'[{at}]'}"
 
 
 class State(msgspec.Struct, frozen=True):
@@ -198,14 +200,15 @@ def _slow(data: bytes, session_id: str, max_entries: int) -> Incoming | Refusal:
 
 
 def _incoming(seq: int | None, text: bytes, kinds: list[Kind]) -> Incoming:
+    root = "$" if seq is None else "$.events"
     if "SESSION_START" not in kinds and "SESSION_END" not in kinds:
-        return Incoming(seq, text, len(kinds), len(kinds))
+        return Incoming(seq, text, len(kinds), len(kinds), root=root)
     raw = list(map(bytes, _RAW_ENTRIES.decode(text)))
     starts = tuple((at, fingerprint(raw[at])) for at, kind in enumerate(kinds) if kind == "SESSION_START")
     end = kinds.index("SESSION_END") if "SESSION_END" in kinds else None
     started_at = _instant(raw[starts[0][0]]) if starts else None
     ended_at = None if end is None else _instant(raw[end])
-    return Incoming(seq, text, len(kinds), kinds.count("EVENT"), starts, end, started_at, ended_at)
+    return Incoming(seq, text, len(kinds), kinds.count("EVENT"), starts, end, started_at, ended_at, root)
 
 
 def _instant(entry: bytes) -> int | None:

@@ -1,15 +1,15 @@
 """Events over HTTP: one message, or many, answered once all of it is durable."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import re
+from collections.abc import Iterator
+from itertools import islice
 from random import random
 from typing import Annotated, Literal
 
 import msgspec
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import BaseModel, Field
-from starlette.requests import ClientDisconnect
 
 from sojourn.errors import SojournError
 from sojourn.live.ingest import Held, Ingest
@@ -18,18 +18,18 @@ from sojourn.live.refusals import Refusal
 from sojourn.reading.entries import LAST_SEQ
 from sojourn.web.connection import LARGE
 from sojourn.web.errors import Refused, refused, responses
-from sojourn.web.service import Service, TheId, TheIngest, allowed
+from sojourn.web.receiving import receive, too_large
+from sojourn.web.service import TheId, TheIngest, allowed
 
 router = APIRouter(prefix="/v1/sessions", tags=["live sessions"])
 
 _JSON, _LINES = "application/json", ("application/x-ndjson", "application/ndjson", "application/jsonl")
+_LINE = re.compile(rb"[^ \t\r\n][^\n]*")  # that is not empty
 _EXAMPLE = [
     {"timestamp": 1569972082, "type": "SESSION_START", "session_id": "visit-1"},
     {"timestamp": 1569972084, "type": "EVENT", "name": "cart_load"},
 ]
 _PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 0.8, 0.8, 0.8)  # seconds at most, before a session is claimed once more
-_PATIENCE = 30.0  # seconds for the next piece of a body
-_GOING_DOWN = "going_down", "the server is going down; send it again"
 _ID = {"type": "string", "description": "As in the address"}
 _TIME = {"type": "number", "minimum": 0, "description": "Epoch seconds with at most 6 decimal places"}
 _MARKER = {
@@ -86,13 +86,19 @@ async def add(
     ingest: TheIngest,
     content_type: Annotated[str, Header(include_in_schema=False)] = "",
     idempotency_key: Annotated[
-        str | None, Header(max_length=200, description="The same when the request is sent again")
+        str | None,
+        Header(max_length=200, description="The same when the request is sent again", examples=["a3f1-0017"]),
+    ] = None,
+    seq: Annotated[
+        int | None,
+        Query(ge=1, le=LAST_SEQ, description="The first message's number; those that say none go on", examples=[1]),
     ] = None,
 ) -> Response:
     """Add one message (a JSON array of entries), or one a line; answered once all of it is durable.
 
-    A request that is sent again with the same `Idempotency-Key`, or whose messages carry the same `seq`, is
-    acknowledged again and stored once. When a line is refused those before it stay; the error's `seq` says how far.
+    A request that is sent again with the same `Idempotency-Key`, or the same `seq` (in its address, or in its
+    messages), is acknowledged again and stored once. When a line is refused those before it stay; the error's `seq`
+    says how far.
     """
     kind = content_type.partition(";")[0].strip().lower()
     if kind != _JSON and kind not in _LINES:
@@ -102,10 +108,9 @@ async def add(
         raise refused("unsupported_type", "send the body as it is, not compressed")
     most = ingest.limits.max_message if kind == _JSON else ingest.limits.max_body
     if int(request.headers.get("content-length", 0)) > most:
-        raise refused(*_too_large(most))
-    async with _body(request, ingest, most) as whole:
-        messages = [whole] if kind == _JSON else [line for line in whole.split(b"\n") if line.strip()]
-        adding = _Adding(messages, idempotency_key or None)
+        raise refused(*too_large(most))
+    async with receive(request, ingest, most) as whole:
+        adding = _Adding(whole, idempotency_key or None, seq, has_lines=kind in _LINES)
         for pause in (*_PAUSES, None):
             async with ingest.turn(session_id) as held:
                 why = await adding.go_on(ingest, held)
@@ -143,44 +148,66 @@ class _Posting:
 class _Adding:
     """The messages of one request, and which of them are durable: each *number* that one has, so far."""
 
-    def __init__(self, messages: list[bytes], key: str | None) -> None:
-        self.messages, self.key = messages, key
+    def __init__(self, whole: bytes, key: str | None, first: int | None, *, has_lines: bool) -> None:
+        self.whole, self.key, self.first, self.has_lines = whole, key, first, has_lines
         self.numbers: list[int] = []
         self.durable = 0
 
     async def go_on(self, ingest: Ingest, held: Held) -> Refusal | None:
         """Take what is not durable yet, one by one, and wait until it is; why one was not taken."""
         posting = held.client = _Posting()
-        why = None if self.messages else Refusal("empty", "$", "a message has at least one entry")
+        why, is_whole = None, False
         try:
-            while len(self.numbers) < len(self.messages):
+            for _, data in self._messages():
                 await posting.wait(held, ingest.limits.max_in_flight - 1)
-                line = len(self.numbers) + 1
-                key = None if self.key is None else f"{self.key}/{line}"
-                taken = await _take(ingest, held, self.messages[line - 1], key)
+                if posting.error is not None:
+                    break
+                taken = await _take(ingest, held, data, *self._given())
                 if isinstance(taken, Refusal):
                     why = taken
                     break
                 self.numbers.append(taken)
-                if posting.error is not None:
-                    break
+            else:
+                is_whole = True
         finally:
             await held.settle()  # also when the session was taken over: what was on its way may have become durable
             held.client, self.durable = None, held.durable
-        why = posting.error or why
+        if is_whole and not self.numbers:
+            return Refusal("empty", "$", "a message has at least one entry")
+        why, taken_count = posting.error or why, len(self.numbers)
         if why is not None:
             self.numbers = [number for number in self.numbers if number <= self.durable]
-        return why if len(self.numbers) < len(self.messages) or not self.messages else None
+        return None if is_whole and len(self.numbers) == taken_count else why
 
     def answer(self, why: Refusal | None) -> Response:
         """That all of it is durable; or raises *why* one was not taken, and how far it came."""
         if why is not None:
-            line = {"line": len(self.numbers) + 1} if len(self.messages) > 1 else {}
-            raise Refused(why, seq=self.durable, **line)
+            line = next((line for line, _ in self._messages()), None) if self.has_lines else None
+            raise Refused(why, seq=self.durable, **({} if line is None else {"line": line}))
         return Response(msgspec.json.encode({"type": "ack", "seq": self.numbers[-1]}), media_type=_JSON)
 
+    def _messages(self) -> Iterator[tuple[int, bytes]]:
+        """What has no number yet, and the line where it stands. One by one: a body may have millions of lines."""
+        every = _lines(self.whole) if self.has_lines else iter([(1, self.whole)])
+        return islice(every, len(self.numbers), None)
 
-async def _take(ingest: Ingest, held: Held, data: bytes, key: str | None) -> int | Refusal:
+    def _given(self) -> tuple[str | None, int | None]:
+        """The key and the number that the request gives to the next message."""
+        done = len(self.numbers)
+        key = None if self.key is None else f"{self.key}/{done + 1}"
+        return key, None if self.first is None else self.first + done
+
+
+def _lines(whole: bytes) -> Iterator[tuple[int, bytes]]:
+    """The lines that are not empty, each with its number."""
+    line, counted = 1, 0
+    for found in _LINE.finditer(whole):
+        line += whole.count(b"\n", counted, found.start())
+        counted = found.start()
+        yield line, found[0]
+
+
+async def _take(ingest: Ingest, held: Held, data: bytes, key: str | None, number: int | None) -> int | Refusal:
     """The number of one message that is on its way or known, or why it is not taken."""
     limits = ingest.limits
     how = {"max_bytes": limits.max_message, "max_entries": limits.max_entries}
@@ -188,11 +215,11 @@ async def _take(ingest: Ingest, held: Held, data: bytes, key: str | None) -> int
         message = await asyncio.to_thread(read, data, held.session_id, **how)
     else:
         message = read(data, held.session_id, **how)
+    if isinstance(message, Incoming):
+        message = await _named(ingest, held, message, key, number)
     if isinstance(message, Refusal):
         ingest.telemetry.refused.labels(message.code).inc()
         return message
-    if key is not None and message.seq is None:
-        message = await _as_before(ingest, held, message, key)
     if held.state is None:
         return Refusal("closed", "$", "the journal was lost meanwhile")
     if ingest.is_again(held, message):
@@ -207,56 +234,16 @@ async def _take(ingest: Ingest, held: Held, data: bytes, key: str | None) -> int
     return refusal if isinstance(refusal, Refusal) else refusal.number
 
 
-async def _as_before(ingest: Ingest, held: Held, message: Incoming, key: str) -> Incoming:
-    """The message with the number that it had when it came with this *key* before, if it did."""
-    number = await asyncio.to_thread(ingest.journal.keyed, held.session_id, key)
-    return message if number is None else msgspec.structs.replace(message, seq=number)
-
-
-def _too_large(most: int) -> tuple[str, str]:
-    return "too_large", f"a body has at most {most} bytes here; send less at once"
-
-
-class _Receiving:
-    """A body that is being received or waits for its turn (`live.room.Holder`)."""
-
-    def __init__(self) -> None:
-        self.must_go, self.patience = False, asyncio.timeout(_PATIENCE)
-
-    def evict(self) -> None:
-        self.must_go = True
-        self.patience.reschedule(0)
-
-
-@asynccontextmanager
-async def _body(request: Request, ingest: Ingest, most: int) -> AsyncIterator[bytes]:
-    """The whole body, as long as there is room for all that are held, and it keeps coming."""
-    service: Service = request.app.state.service
-    if service.is_going_down:
-        raise refused(*_GOING_DOWN)
-    whole, receiving = bytearray(), _Receiving()
-    service.receiving.add(receiving)
-    try:
-        async with receiving.patience:
-            async for piece in request.stream():
-                whole += piece
-                if len(whole) > most:
-                    raise refused(*_too_large(most))
-                ingest.room.hold(receiving, len(whole))
-                if not receiving.must_go:
-                    receiving.patience.reschedule(asyncio.get_running_loop().time() + _PATIENCE)
-            if not receiving.must_go:
-                receiving.patience.reschedule(None)
-            service.receiving.discard(receiving)
-            yield bytes(whole)
-    except TimeoutError:
-        if service.is_going_down:
-            raise refused(*_GOING_DOWN) from None
-        if receiving.must_go:
-            raise refused("overload", "too many bodies are being received; try again later") from None
-        raise refused("timeout", "the body stopped coming; send it again") from None
-    except ClientDisconnect:
-        raise refused("timeout", "the client is gone") from None  # nobody hears it
-    finally:
-        service.receiving.discard(receiving)
-        ingest.room.hold(receiving, 0)
+async def _named(
+    ingest: Ingest, held: Held, message: Incoming, key: str | None, number: int | None
+) -> Incoming | Refusal:
+    """The message with the *number* that the request gives it, or that it had when it came with this *key* before."""
+    if message.seq is None and number is not None:
+        message = msgspec.structs.replace(message, seq=number)
+    before = None if key is None else await asyncio.to_thread(ingest.journal.keyed, held.session_id, key)
+    if before is None or before == message.seq:
+        return message
+    if message.seq is None:
+        return msgspec.structs.replace(message, seq=before)
+    said = f"this Idempotency-Key stands for message {before}, not {message.seq}; give each request its own"
+    return Refusal("other_content", "$.header.idempotency-key", said)

@@ -12,7 +12,7 @@ from sojourn.cli import main
 from sojourn.store import journal as journals
 from sojourn.store.journal import EmbeddedJournal
 from sojourn.store.journals import Message, Settled
-from sojourn.web import adding, protocols
+from sojourn.web import protocols, receiving
 
 
 class Early(EmbeddedJournal):
@@ -39,7 +39,7 @@ def exchange(double: str) -> None:
     """Have the service use a double."""
     if double == "hasty":
         protocols.PATIENCE = 1.0
-        adding._PATIENCE = 1.0
+        receiving._PATIENCE = 1.0
     else:
         vars(journals)["EmbeddedJournal"] = {"early": Early, "unsynced": Unsynced}[double]
 

@@ -106,6 +106,11 @@ class Service:
         """Bytes of the process that are in memory."""
         return int(Path(f"/proc/{self.run.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
+    def most_memory(self) -> int:
+        """The same, at most so far."""
+        status = Path(f"/proc/{self.run.pid}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) << 10
+
     def files(self) -> int:
         """How many files and sockets the process has open."""
         return len(list(Path(f"/proc/{self.run.pid}/fd").iterdir()))

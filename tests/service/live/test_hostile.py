@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -318,6 +319,15 @@ def test_large_bodies_that_never_end(new_place: Callable[[], Place], closing: Ex
     closing.close()
     assert service.stop() == 0
     assert service.said == []
+
+
+def test_bodies_of_tiny_lines(service: Service, name: str) -> None:
+    """A body of millions of lines takes little more room than its bytes."""
+    for body in (b"\n" * (16 * MIB), b"a\n" * (8 * MIB)):
+        Path(f"/proc/{service.run.pid}/clear_refs").write_text("5")  # forgets how much it was at most
+        before = service.memory()
+        assert service.post(name, body, Content_Type="application/x-ndjson").status in (400, 422)
+        assert service.most_memory() - before < 80 * MIB
 
 
 def test_who_never_reads_harms_nobody(service: Service, name: str) -> None:

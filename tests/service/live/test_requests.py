@@ -41,6 +41,8 @@ def test_a_line_that_is_refused(service: Service, name: str) -> None:
     assert (found.status, found.code) == (422, "bad_type")
     assert (found.json["path"], found.json["seq"], found.json["line"]) == ("$[0].timestamp", 2, 3)
     assert len(service.document(name)["children"]) == 1
+    found = service.post(name, b"\n \r\n" + lines([event(3)], "", "nonsense"), Content_Type=LINES)
+    assert (found.code, found.json["seq"], found.json["line"]) == ("invalid_json", 3, 5)
 
 
 def test_sent_again_with_a_key(service: Service, name: str) -> None:
@@ -66,6 +68,34 @@ def test_sent_again_with_numbers(service: Service, name: str) -> None:
     service.post(name, [end(name)])
     assert service.post(name, body[0]).json == {"type": "ack", "seq": 1}
     assert len(service.document(name)["children"]) == 48
+
+
+def test_sent_again_with_a_number_in_the_address(service: Service, name: str) -> None:
+    """It is the number of the first message; those after it go on, but for those that say theirs."""
+    path = f"/v1/sessions/{name}/events?seq="
+    for _ in range(2):
+        assert service.ask("POST", f"{path}1", [begin(name)]).json == {"type": "ack", "seq": 1}
+        body = lines([event(2)], [event(3)], numbered(4, event(4)), [event(5)])
+        assert service.ask("POST", f"{path}2", body, Content_Type=LINES).json == {"type": "ack", "seq": 5}
+    for number, status, code, where in (
+        ("1", 409, "other_content", "$"),
+        ("7", 409, "gap", "$.seq"),
+        ("0", 422, "bad_request", "$.query.seq"),
+    ):
+        found = service.ask("POST", path + number, [event(6)])
+        assert (found.status, found.code, found.json["path"]) == (status, code, where)
+    assert len(service.document(name)["children"]) == 4
+
+
+def test_a_key_stands_for_one_message(service: Service, name: str) -> None:
+    """With another number it is refused before it comes to the journal, where it would fail for everybody."""
+    assert service.post(name, numbered(1, begin(name)), Idempotency_Key="k").status == 200
+    assert service.post(name, numbered(1, begin(name)), Idempotency_Key="k").status == 200
+    found = service.post(name, numbered(2, event(2)), Idempotency_Key="k")
+    assert (found.status, found.code, found.json["path"]) == (409, "other_content", "$.header.idempotency-key")
+    assert service.post(name, numbered(2, event(2)), Idempotency_Key="l").json == {"type": "ack", "seq": 2}
+    found = service.post(name, [event(3)], Idempotency_Key="l")
+    assert (found.status, found.code, found.json["path"]) == (409, "other_content", "$")
 
 
 REFUSED: list[tuple[object, int, str, str]] = [

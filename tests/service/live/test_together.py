@@ -50,7 +50,8 @@ def test_a_message_that_became_durable_while_its_session_was_taken_over_is_not_a
 
     async def added() -> bytes:
         journal = Slow()
-        ingest, adding = Ingest(cast("Journal", journal), Limits()), _Adding([json.dumps([begin("a")]).encode()], None)
+        ingest = Ingest(cast("Journal", journal), Limits())
+        adding = _Adding(json.dumps([begin("a")]).encode(), None, None, has_lines=False)
         async with ingest.turn("a") as held:
             going = asyncio.create_task(adding.go_on(ingest, held))
             while not journal.submitted:

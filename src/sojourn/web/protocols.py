@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.frames import Frame
+from websockets.exceptions import PayloadTooBig
+from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import State
 
@@ -22,6 +23,9 @@ from sojourn.web.errors import body
 
 PATIENCE = 10.0
 """Seconds for the head of a request, from the connection or the answer before."""
+
+CUT_OFF = 2
+"""A frame of more than so many times the size of a message is not read; what is only a little too large is."""
 
 _HEAD = 16 << 10  # bytes
 _HEADERS = 100
@@ -227,7 +231,13 @@ class WebSocket(WebSocketsSansIOProtocol):
 
     def handle_parser_exception(self) -> None:
         """Say by the close code what broke the protocol."""
-        if not self.close_sent:
+        if self.close_sent:
+            return
+        if isinstance(self.conn.parser_exc, PayloadTooBig):
+            most = self.config.ws_max_size // CUT_OFF
+            why = Refusal("too_large", "$", f"a message has at most {most} bytes; this frame was not read")
+            self._finish(Frame(Opcode.TEXT, msgspec.json.encode(body(why))).serialize(mask=False))
+        else:
             self._finish()
 
     async def receive(self) -> Any:
@@ -265,7 +275,7 @@ class WebSocket(WebSocketsSansIOProtocol):
         self.conn.fail(code, why.code)
         self._finish()
 
-    def _finish(self) -> None:
+    def _finish(self, said: bytes = b"") -> None:
         """Send what is to be said, let go of what came, and give the client some time to read."""
         code = 1006 if self.conn.close_sent is None else self.conn.close_sent.code
         self.frames, self._queued = [], 0
@@ -274,7 +284,7 @@ class WebSocket(WebSocketsSansIOProtocol):
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": ""})
         self.stop_keepalive()
         self.close_sent = self.disconnected = True
-        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.transport.write(said + b"".join(self.conn.data_to_send()))
         self.transport.write_eof()
         self._read_on()
         self.close_timer = self.loop.call_later(_LINGER, self.transport.close)

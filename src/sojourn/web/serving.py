@@ -27,7 +27,7 @@ from sojourn.store.readings import Limits
 from sojourn.web.access import is_local
 from sojourn.web.app import make_app
 from sojourn.web.dashboard.warming import warm_always
-from sojourn.web.protocols import Http, WebSocket
+from sojourn.web.protocols import CUT_OFF, Http, WebSocket
 from sojourn.web.publishing import publish_always
 from sojourn.web.service import Service
 from sojourn.web.settings import Settings
@@ -138,7 +138,7 @@ def _config(app: Any) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
-        ws_max_size=2 * limits.max_message,  # what is a little too large is told so in a frame, before the close
+        ws_max_size=CUT_OFF * limits.max_message,
         ws_per_message_deflate=False,  # a small frame must not become a large message
         timeout_graceful_shutdown=int(_DRAIN),
         backlog=4096,

@@ -97,6 +97,7 @@ REFUSED: list[tuple[object, str, str, int]] = [
     (numbered(1, event(9)), "other_content", "$.events", 4400),
     (numbered(3, event(9)), "gap", "$.seq", 4409),
     ([{**event(1), "more": "x" * (1 << 20)}], "too_large", "$", 1009),
+    ([{**event(1), "more": "x" * (3 << 20)}], "too_large", "$", 1009),
     ([event(number) for number in range(10_001)], "too_large", "$", 1009),
     (b'[{"type":"EVENT","timestamp":1,"name":"\xff"}]', "invalid_utf8", "$", 1007),
 ]

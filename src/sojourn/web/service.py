@@ -10,7 +10,7 @@ from fastapi import Depends, Path, Request
 from fastapi.security import HTTPBearer
 from starlette.requests import HTTPConnection
 
-from sojourn.errors import SojournError
+from sojourn.errors import SojournError, as_ours
 from sojourn.live.ingest import Ingest
 from sojourn.live.room import Holder
 from sojourn.reading.entries import is_session_id
@@ -18,7 +18,8 @@ from sojourn.store.base import Store
 from sojourn.web.access import Access
 from sojourn.web.errors import Refused, refused
 
-_FRESH = 1.0
+_FRESH = 1.0  # seconds for which a look is as good as another
+_PATIENCE = 5.0  # seconds for the answer of a part
 
 
 @dataclass
@@ -37,16 +38,27 @@ class Service:
     watchers: int = 0
     is_looked_at: bool = False
     _looked: float = float("-inf")
+    _looking: asyncio.Task[None] | None = None
     _faults: dict[str, SojournError | None] = field(default_factory=dict)
 
     async def faults(self) -> dict[str, SojournError | None]:
         """What keeps each part from working, as of at most a second ago: looking writes to the journal."""
-        if time.monotonic() > self._looked + _FRESH:
-            parts: dict[str, Callable[[], object]] = {"warehouse": self.store.published}
-            parts |= {} if self.ingest is None else {"journal": self.ingest.journal.check}
-            self._looked = time.monotonic()
-            self._faults = {name: await asyncio.to_thread(_fault, check) for name, check in parts.items()}
+        now = time.monotonic()
+        if self._looking is None or (self._looking.done() and now > self._looked + _FRESH):
+            self._looked, self._looking = now, asyncio.create_task(self._look())
+        await asyncio.wait([self._looking], timeout=max(0.0, self._looked + _PATIENCE - now))
         return self._faults
+
+    async def _look(self) -> None:
+        """Ask every part. One that does not answer is not asked again until it does."""
+        parts: dict[str, Callable[[], object]] = {"warehouse": self.store.published}
+        parts |= {} if self.ingest is None else {"journal": self.ingest.journal.check}
+        silent = SojournError("no_answer", f"no answer within {_PATIENCE:g} s")
+        self._faults = dict.fromkeys(parts, silent)
+        await asyncio.gather(*(self._ask(name, check) for name, check in parts.items()))
+
+    async def _ask(self, name: str, check: Callable[[], object]) -> None:
+        self._faults[name] = await asyncio.to_thread(_fault, check)
 
 
 def allowed(scope: str) -> Any:
@@ -73,8 +85,8 @@ class _Allowed(HTTPBearer):
 def _fault(check: Callable[[], object]) -> SojournError | None:
     try:
         check()
-    except SojournError as error:
-        return error
+    except Exception as error:  # noqa: BLE001 - whatever it is, the part does not work
+        return as_ours(error)
     return None
 
 
@@ -93,7 +105,9 @@ async def _ingest(request: Request) -> Ingest:
     return ingest
 
 
-async def _id(session_id: Annotated[str, Path(description="1 to 128 of A-Z a-z 0-9 . _ ~ -")]) -> str:
+async def _id(
+    session_id: Annotated[str, Path(description="1 to 128 of A-Z a-z 0-9 . _ ~ -", examples=["visit-1"])],
+) -> str:
     if not is_session_id(session_id):
         raise refused("bad_session_id", "a session's id is 1 to 128 of A-Z a-z 0-9 . _ ~ -", "$.path.session_id")
     return session_id

@@ -25,7 +25,7 @@ LAYERS = (
     {"forgetting"},
     {"run", "verifying"},
     {"comparing"},
-    {"rereading", "choosing", "recomputing"},
+    {"rereading", "choosing", "recomputing", "balancing"},
     {"export", "metrics", "charts", "options"},
     {"quarantine"},
     {"live"},

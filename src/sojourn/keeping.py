@@ -3,11 +3,11 @@
 from typing import Any
 
 from sojourn import show
+from sojourn.balancing import Run
 from sojourn.choosing import chosen
 from sojourn.engines.duckdb import quote
 from sojourn.errors import SojournError, UsageError
 from sojourn.loading import load
-from sojourn.run import Run
 from sojourn.store.base import Store
 from sojourn.store.manifest import Kept
 from sojourn.times import parse_duration

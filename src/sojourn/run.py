@@ -1,18 +1,14 @@
 """A run: read, land, build, balance, publish. Read it aloud."""
 
-import time
-import uuid
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from sojourn import export, quarantine
+from sojourn.balancing import Run, balance, event_files, remembered
 from sojourn.contracts import changes
 from sojourn.engines.building import Built, EventFile, build
 from sojourn.engines.spark import Spark
@@ -24,8 +20,7 @@ from sojourn.reading.forgotten import load as load_forgotten
 from sojourn.reading.inputs import Input, as_given
 from sojourn.reading.known import KnownInput, Reading, recognise
 from sojourn.reading.land import Execute, Landed, land
-from sojourn.reading.readers import Landing, Part, read_apart
-from sojourn.reading.remembering import remember
+from sojourn.reading.readers import Landing, read_apart
 from sojourn.recomputing import kept_files
 from sojourn.rereading import reading_changed
 from sojourn.store.base import Publication, Store
@@ -51,47 +46,6 @@ class Options:
     max_quarantined: Callable[[Ledger], bool] = lambda _: True
     spark: Spark | None = None
     is_watching: bool = False
-
-
-@dataclass
-class Run:
-    """One execution of a pipeline, and what became of every record.
-
-    *marks* say in its report what sort of run it is.
-    """
-
-    pipeline: str
-    run_id: str = field(default_factory=lambda: f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{uuid.uuid4().hex[:6]}")
-    status: str = "failed"
-    started: float = field(default_factory=time.monotonic)
-    started_at: str = field(default_factory=lambda: f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}")
-    inputs: list[Input] = field(default_factory=list)
-    ledgers: list[Ledger] = field(default_factory=list)
-    skipped: list[bool] = field(default_factory=list)
-    tables: dict[str, int] = field(default_factory=dict)
-    refused: Path | None = None
-    marks: dict[str, Any] = field(default_factory=dict)
-
-    def report(self) -> dict[str, Any]:
-        """The run as plain JSON values: what `--json` prints."""
-        files = [
-            {"file": given.name, "source": given.source, **ledger.as_dict(), **({"skipped": True} if skipped else {})}
-            for given, ledger, skipped in zip(self.inputs, self.ledgers, self.skipped, strict=False)
-        ]
-        return {
-            "run_id": self.run_id,
-            "pipeline": self.pipeline,
-            "status": self.status,
-            "seconds": round(time.monotonic() - self.started, 3),
-            "ledger": total(self.ledgers).as_dict(),
-            "files": files,
-            "tables": self.tables,
-            **self.marks,
-        }
-
-    def record(self) -> dict[str, Any]:
-        """The report with the time the run began."""
-        return {**self.report(), "started_at": self.started_at}
 
 
 def execute(
@@ -152,7 +106,7 @@ def _publish(
                 events=built.kept,
                 reading=pipeline.fingerprint(),
                 rules=pipeline.rules(),
-                inputs=_remembered(run, landed, built, _known(pipeline, kept), options),
+                inputs=remembered(run, landed, built, _known(pipeline, kept), options.until),
                 base=kept.run_id,
                 until=options.until,
             ),
@@ -215,25 +169,6 @@ def _built(
 def _known(pipeline: Pipeline, kept: Kept) -> tuple[KnownInput, ...]:
     """The inputs that were read as the pipeline reads now."""
     return kept.inputs if kept.reading == pipeline.fingerprint() else ()
-
-
-def _remembered(
-    run: Run, landed: list[Landed], built: Built, known: Iterable[KnownInput], options: Options
-) -> tuple[KnownInput, ...]:
-    """What is known of inputs for the next run."""
-    ledgers = iter(run.ledgers)
-    for source in landed:
-        name = source.landing.name
-
-        def settled(part: Part, name: str = name) -> Ledger:
-            ledger = total([part.ledger])
-            settle(ledger, part, name, built)
-            return ledger
-
-        of_source = list(islice(ledgers, len(source.inputs)))
-        reading = Reading(name, source.landing.source, options.until)
-        known = remember(known, source, of_source, settled, reading, f"{run.pipeline}/{run.run_id}")
-    return tuple(known)
 
 
 def _is_nothing_new(landed: list[Landed], pipeline: Pipeline, kept: Kept, options: Options) -> bool:
@@ -326,22 +261,6 @@ def _base(pipeline: Pipeline, kept: Kept, store: Store) -> Path | None:
     return store.base(pipeline.name, kept) if kept.rules == pipeline.rules() else None
 
 
-def event_files(landed: Iterable[Landed], run: Run) -> list[EventFile]:
-    """What this run landed, and what it will be called when it is kept."""
-    return [
-        EventFile(
-            path := source.landing.event_file(part.number),
-            source.landing.name,
-            part.number,
-            name=f"{run.pipeline}/{run.run_id}/{path.name}",
-            is_kept=source.inputs[part.input_number].messages is None,  # a journal keeps its messages itself
-        )
-        for source in landed
-        for part in source.parts
-        if part.rows
-    ]
-
-
 def _check_limit(run: Run, options: Options) -> None:
     ledger = total(run.ledgers)
     if not options.max_quarantined(ledger):
@@ -350,34 +269,3 @@ def _check_limit(run: Run, options: Options) -> None:
             f"{ledger.quarantined.total()} of {ledger.read} records were quarantined, more than --max-quarantined "
             "allows; nothing was published (see: sojourn quarantine list)",
         )
-
-
-def balance(run: Run, landed: list[Landed], built: Built, kept: Kept) -> None:
-    """Settle what is accepted and what is a duplicate, file by file, and prove the sum."""
-    ledgers = iter(run.ledgers)
-    events = 0
-    for source in landed:
-        of_source = list(islice(ledgers, len(source.inputs)))
-        for part in source.parts:
-            settle(of_source[part.input_number], part, source.landing.name, built)
-        if source.landing.name == "events":
-            events += total(of_source).accepted
-    for given, ledger in zip(run.inputs, run.ledgers, strict=True):
-        ledger.check(given.name)
-    total(run.ledgers).check("the run")
-    is_withdrawn = any(source.former for source in landed)
-    if not is_withdrawn and built.events != kept.events + events:
-        raise SojournError(
-            "ledger",
-            f"the run accepted {events} records beside {kept.events - built.lost} kept events, but its tables rest on "
-            f"{built.events}; nothing was published (this is a fault in Sojourn, please report it)",
-        )
-
-
-def settle(ledger: Ledger, part: Part, source: str, built: Built) -> None:
-    """Count what became of one part's records, now that it is known."""
-    duplicate, conflicting = built.duplicates.get((source, part.number), (0, 0))
-    ledger.duplicate += duplicate
-    ledger.accepted += part.rows - duplicate
-    notes = {name: counts.get(part.number, 0) for name, counts in built.notes.items() if source == "events"}
-    ledger.notes += Counter({"conflicting": conflicting, **notes})

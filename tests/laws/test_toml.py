@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sojourn import export
-from sojourn import run as runs
+from sojourn.balancing import Run, event_files
 from sojourn.engines import building as engine
 from sojourn.errors import UsageError
 from sojourn.loading import load, parse, ready_pipelines, schema_name
@@ -303,7 +303,7 @@ def test_what_loads_can_be_computed(folder, text):
         path.write_bytes(content)
         landing = readers.Landing("events", pipeline.events, folder / "events")
         landed = [land.land(land_inputs(path), landing, progress=lambda _: None)]
-        files = runs.event_files(landed, runs.Run(pipeline.name))
+        files = event_files(landed, Run(pipeline.name))
         snapshot = folder / "snapshot.duckdb"
         snapshot.unlink(missing_ok=True)
         built = engine.build(pipeline, files, snapshot, None, folder / "spill")

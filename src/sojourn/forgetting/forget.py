@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sojourn import run as runs
+from sojourn.balancing import Run, event_files
 from sojourn.engines.building import EventFile, build
 from sojourn.errors import SojournError, UsageError
 from sojourn.forgetting import known, scan
@@ -94,7 +95,7 @@ def _compute_again(
     store: Store, found: Found, pipeline: Pipeline, actors: Actors, memory: int | None
 ) -> dict[str, Any]:
     """Publish the tables of *pipeline* over its kept events without the *actors*; no earlier run is kept."""
-    run = runs.Run(found.name, status="forgot")
+    run = Run(found.name, status="forgot")
     staging = store.staging(run.run_id)
     given = list(zip(found.kept.files, files_of(store, found.kept), strict=True))
     paths = [(file, event.path) for file, event in given]
@@ -112,7 +113,7 @@ def _compute_again(
     snapshot, spill = staging / "snapshot.duckdb", staging / "spill"
     built = build(
         pipeline,
-        [*files, *runs.event_files([landed] if landed is not None else [], run)],
+        [*files, *event_files([landed] if landed is not None else [], run)],
         snapshot,
         memory,
         spill,
@@ -136,7 +137,7 @@ def _compute_again(
     return {"run_id": run.run_id, "tables": built.tables}
 
 
-def _name(run: runs.Run, one: Rewritten) -> str | None:
+def _name(run: Run, one: Rewritten) -> str | None:
     return f"{run.pipeline}/{run.run_id}/{one.path.name}" if one.path is not None else None
 
 
@@ -151,7 +152,7 @@ def _run_again(store: Store, pipeline: Pipeline, memory: int | None) -> dict[str
 
 def _withdraw(store: Store, found: Found) -> None:
     """Take quarantined records away where nothing is published."""
-    run = runs.Run(found.name, status="forgot")
+    run = Run(found.name, status="forgot")
     staging = store.staging(run.run_id)
     store.record(run.record(), None, None, _identities(found.quarantined, staging))
 

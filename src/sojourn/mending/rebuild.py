@@ -3,6 +3,7 @@
 from collections import defaultdict
 
 from sojourn import run as runs
+from sojourn.balancing import Run
 from sojourn.contracts import accepts_more
 from sojourn.errors import SojournError, UsageError
 from sojourn.mending.republishing import Task, publish
@@ -11,7 +12,7 @@ from sojourn.pipeline import Pipeline
 from sojourn.reading.inputs import Input, resolve
 from sojourn.reading.known import KnownInput
 from sojourn.rereading import as_named, listed, why_gone
-from sojourn.run import Options, Progress, Run, broken_off
+from sojourn.run import Options, Progress, broken_off
 from sojourn.store.base import Store
 from sojourn.store.manifest import Kept
 from sojourn.store.streams import journal_of

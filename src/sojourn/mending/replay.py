@@ -12,6 +12,7 @@ import msgspec
 import pyarrow.parquet as pq
 
 from sojourn import quarantine
+from sojourn.balancing import Run, settle
 from sojourn.contracts import accepts_more
 from sojourn.engines.building import Built
 from sojourn.errors import SojournError
@@ -27,7 +28,7 @@ from sojourn.reading.known import KnownInput
 from sojourn.reading.land import Landed, land_tasks
 from sojourn.reading.readers import Landing, Part
 from sojourn.rereading import reading_changed
-from sojourn.run import Progress, Run, broken_off, settle
+from sojourn.run import Progress, broken_off
 from sojourn.store.base import Store
 from sojourn.store.manifest import Kept
 

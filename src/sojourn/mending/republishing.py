@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from sojourn.balancing import Run, balance, event_files
 from sojourn.engines.building import Built, build
 from sojourn.pipeline import Pipeline
 from sojourn.reading import forgotten
@@ -12,7 +13,6 @@ from sojourn.reading.land import Landed, land_tasks
 from sojourn.reading.readers import Landing
 from sojourn.reading.sources import tasks
 from sojourn.recomputing import files_of
-from sojourn.run import Run, balance, event_files
 from sojourn.store.base import Publication, Store
 from sojourn.store.manifest import Kept
 from sojourn.store.streams import journal_of

@@ -17,8 +17,14 @@ NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "What `If-
 Text = Annotated[str, Query(pattern=r"^[^\x00]*$")]
 """A parameter that is looked for in a table: no store's text holds a NUL."""
 
-Cursor = Annotated[str | None, Query(description="`next` of the page before; the other parameters stay as they were")]
-Limit = Annotated[int, Query(ge=1, le=10_000, description="How many at most")]
+Cursor = Annotated[
+    str | None,
+    Query(
+        description="`next` of the page before; the other parameters stay as they were",
+        examples=["WyIyMDI0MDMwNVQxMDAwMDAwMDAwMDAtMGExYjJjIiwgMTAwXQ"],
+    ),
+]
+Limit = Annotated[int, Query(ge=1, le=10_000, description="How many at most", examples=[100])]
 
 
 def as_json(content: object, headers: dict[str, str] | None = None) -> Response:

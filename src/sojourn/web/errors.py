@@ -62,7 +62,10 @@ class Error(BaseModel):
     code: str = Field(examples=["not_published"])
     path: str = Field(examples=["$"])
     message: str = Field(examples=["nothing is published by webshop yet; begin with: sojourn run webshop FILE"])
-    seq: int | None = Field(None, description="The session's last message that is stored, where that matters.")
+    seq: int | None = Field(
+        None, examples=[4], description="The session's last message that is stored, where that matters"
+    )
+    line: int | None = Field(None, examples=[5], description="The line that was refused, where many were sent")
 
 
 class Refused(Exception):  # noqa: N818 - it carries what was refused, and is answered, never seen

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import msgspec
 from fastapi import APIRouter, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from sojourn.live.refusals import Refusal
 from sojourn.live.telemetry import CONTENT_TYPE
@@ -15,15 +15,18 @@ router = APIRouter(prefix="/health", tags=["health"])
 telemetry = APIRouter(tags=["health"])
 
 _COUNTS: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Counters"}
+    200: {
+        "content": {"text/plain": {"schema": {"type": "string"}, "example": "sojourn_events_total 1.0\n"}},
+        "description": "Counters",
+    }
 }
 
 
 class Health(BaseModel):
     """`ok`, or what each part complains about."""
 
-    status: Literal["ok", "unavailable"]
-    parts: dict[str, str | dict[str, str]]
+    status: Literal["ok", "unavailable"] = Field(examples=["ok"])
+    parts: dict[str, str | dict[str, str]] = Field(examples=[{"warehouse": "ok", "journal": "ok"}])
 
 
 @router.get("/live", response_model=Health)

@@ -54,7 +54,7 @@ def listing() -> Response:
 @router.get("/{name}", responses={**_VALUE, **NOT_MODIFIED, **responses(404)})
 def value(
     request: Request,
-    name: Annotated[str, Path(examples=["orders"])],
+    name: Annotated[str, Path(description="As `/metrics` lists it", examples=["orders"])],
     store: TheStore,
     pipeline: Annotated[str | None, Query(description="Read its tables", examples=["webshop"])] = None,
 ) -> Response:

@@ -19,6 +19,7 @@ router = APIRouter(prefix="/v1/quarantine", tags=["quarantine"])
 _PLACE = ("pipeline", "file", "line", "path", "source", "content")
 _KEYS = ", ".join(_PLACE)
 _COLUMNS = "pipeline, run_id, source, file, line, reason, path, value, content, raw"
+_RUN = "20240305T100000000000-0a1b2c"
 _MOST = 16_000_000  # bytes of text in a page of several records
 
 
@@ -26,7 +27,7 @@ class Record(BaseModel):
     """A quarantined record: *raw* is its text, or *raw_base64* its bytes where they are not UTF-8."""
 
     pipeline: str = Field(examples=["webshop"])
-    run_id: str = Field(examples=["20240305T100000000000-0a1b2c"])
+    run_id: str = Field(examples=[_RUN])
     source: str = Field(examples=["events"])
     file: str = Field(examples=["events.jsonl"])
     line: int = Field(examples=[3])
@@ -47,10 +48,12 @@ class QuarantinePage(BaseModel):
 @router.get("", response_model=QuarantinePage)
 def listing(
     store: TheStore,
-    pipeline: Text | None = None,
+    pipeline: Annotated[Text | None, Query(description="Only its records", examples=["webshop"])] = None,
     reason: Annotated[str | None, Query(description=f"One of {', '.join(REASONS)}", examples=["bad_time"])] = None,
-    run: Annotated[Text | None, Query(description="The run that kept the record")] = None,
-    limit: Annotated[int, Query(ge=1, le=1000, description="How many at most; fewer where they are large")] = 100,
+    run: Annotated[Text | None, Query(description="The run that kept the record", examples=[_RUN])] = None,
+    limit: Annotated[
+        int, Query(ge=1, le=1000, description="How many at most; fewer where they are large", examples=[100])
+    ] = 100,
     cursor: Cursor = None,
 ) -> Response:
     """Pages of quarantined records, with why and where, and their whole text."""

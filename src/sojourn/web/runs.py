@@ -69,8 +69,8 @@ class Report(BaseModel):
 @router.get("", response_model=RunPage)
 def listing(
     store: TheStore,
-    pipeline: Text | None = None,
-    status: Annotated[Text | None, Query(examples=["done"])] = None,
+    pipeline: Annotated[Text | None, Query(description="Only its runs", examples=["webshop"])] = None,
+    status: Annotated[Text | None, Query(description="Only those that ended so", examples=["done"])] = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Response:
@@ -87,7 +87,10 @@ def listing(
 
 
 @router.get("/{run_id}", response_model=Report, responses=responses(404))
-def report(run_id: Annotated[str, Path(examples=["20240305T100000000000-0a1b2c"])], store: TheStore) -> Response:
+def report(
+    run_id: Annotated[str, Path(description="As `/v1/runs` lists it", examples=["20240305T100000000000-0a1b2c"])],
+    store: TheStore,
+) -> Response:
     """The report of a run."""
     sql = f"select report, message from sojourn.runs where run_id = {quote(run_id)}"
     found = rows(store, sql) if "\0" not in run_id else []

@@ -24,11 +24,12 @@ router = APIRouter(prefix="/v1/sessions", tags=["live sessions"])
 
 _JSON = "application/json"
 _WHEN = "a day, ISO date and time, or epoch seconds"
+_CURSOR = "MTU2OTk3MjA4MjAwMDAwMCB2aXNpdC0x"
 _FAR = 1 << 62  # microseconds, either way: beyond any calendar
 _DOCUMENT = {
     "type": "SESSION",
     "start": 1569972082,
-    "end": None,
+    "end": 1569972182,  # of an open session it is null, which FastAPI leaves out of examples
     "children": [{"type": "EVENT", "timestamp": 1569972084, "name": "cart_load"}],
 }
 
@@ -37,6 +38,7 @@ _IF_NONE_MATCH = {
     "in": "header",
     "description": "`ETag` of an answer before",
     "schema": {"type": "string"},
+    "example": '"41273e24c682d22bb43429778a121a16"',
 }  # read by hand, as this route is asked most: each parameter costs it a twentieth of its time
 
 _READ: dict[int | str, dict[str, Any]] = {
@@ -45,22 +47,48 @@ _READ: dict[int | str, dict[str, Any]] = {
 }
 
 
+class Child(BaseModel, extra="allow"):
+    """An event, with whatever further keys it came with."""
+
+    type: Literal["EVENT"]
+    timestamp: float = Field(examples=[1569972084])
+    name: str = Field(examples=["cart_load"])
+
+
+class Warned(BaseModel):
+    """What is odd about a session: *path* leads to the place in the document."""
+
+    code: Literal["before_start", "after_end"]
+    path: str = Field(examples=["$.children[0]"])
+    message: str = Field(examples=["0.25 s before the session's start"])
+
+
+class Document(BaseModel):
+    """A session with its events by timestamp; times in epoch seconds, *end* null while it is open."""
+
+    type: Literal["SESSION"]
+    start: float = Field(examples=[1569972082])
+    end: float | None = Field(examples=[None])
+    children: list[Child]
+    warnings: list[Warned] = Field([], description="There only where there are any")
+
+
 class Summary(BaseModel):
     """A session in a line: times in epoch seconds, *end* null while it is open."""
 
     session_id: str = Field(examples=["visit-1"])
-    status: Literal["open", "ended"]
+    status: Literal["open", "ended"] = Field(examples=["open"])
     start: float = Field(examples=[1569972082])
     end: float | None = Field(examples=[None])
-    events: int
-    messages: int
+    events: int = Field(examples=[1])
+    messages: int = Field(examples=[1])
 
 
 class Page(BaseModel):
     """Sessions by start and id; *next* is the cursor of the page that follows, if there is one."""
 
     sessions: list[Summary]
-    next: str | None
+    next: str | None = Field(examples=[None])
 
 
 @router.get(
@@ -71,15 +99,15 @@ class Page(BaseModel):
 )
 async def listing(
     ingest: TheIngest,
-    status: Annotated[Literal["open", "ended"] | None, Query(description="Only these")] = None,
+    status: Annotated[Literal["open", "ended"] | None, Query(description="Only these", examples=["open"])] = None,
     begin: Annotated[
         str | None, Query(alias="from", description=f"Started then or later: {_WHEN}", examples=["2019-10-01"])
     ] = None,
     end: Annotated[
         str | None, Query(alias="to", description=f"Started before: {_WHEN}", examples=["1569974400"])
     ] = None,
-    cursor: Annotated[str | None, Query(description="`next` of the page before")] = None,
-    limit: Annotated[int, Query(ge=1, le=1000, description="How many at most")] = 100,
+    cursor: Annotated[str | None, Query(description="`next` of the page before", examples=[_CURSOR])] = None,
+    limit: Annotated[int, Query(ge=1, le=1000, description="How many at most", examples=[100])] = 100,
 ) -> Response:
     """Pages of sessions, open and ended, by start and id."""
     start, before = _time(begin, "from"), _time(end, "to")
@@ -94,7 +122,7 @@ async def listing(
 
 @router.get(
     "/{session_id}",
-    response_model=dict[str, Any],
+    response_model=Document,
     responses=responses(400, 401, 403, 404, 422, 503) | _READ,
     dependencies=[allowed("read")],
     openapi_extra={"parameters": [_IF_NONE_MATCH]},

@@ -26,8 +26,8 @@ from sojourn.web.service import TheStore
 router = APIRouter(prefix="/v1/tables", tags=["tables"])
 
 Format = Literal["json", "csv", "parquet"]
-PipelineName = Annotated[str, Path(examples=["webshop"])]
-TableName = Annotated[str, Path(examples=["session_durations_by_referrer"])]
+PipelineName = Annotated[str, Path(description="Who publishes it", examples=["webshop"])]
+TableName = Annotated[str, Path(description="As `/v1/tables` lists it", examples=["session_durations_by_referrer"])]
 
 _MEDIA: dict[Format, str] = {
     "json": "application/json",
@@ -66,9 +66,10 @@ class TablePage(BaseModel):
     next: str | None = Field(examples=[None])
 
 
+_TEXT = {"schema": {"type": "string"}, "example": "referrer,sessions,median_seconds\n(direct),6,1200.0\n"}
 _FILE = {"schema": {"type": "string", "format": "binary"}}
 _ROWS: dict[int | str, dict[str, Any]] = {
-    200: {"model": TablePage, "content": {"text/csv": _FILE, _MEDIA["parquet"]: _FILE}},
+    200: {"model": TablePage, "content": {"text/csv": _TEXT, _MEDIA["parquet"]: _FILE}},
     **NOT_MODIFIED,
     **responses(404, 410),
 }
@@ -92,7 +93,9 @@ def rows(
     pipeline: PipelineName,
     table: TableName,
     store: TheStore,
-    file_format: Annotated[Format | None, Query(alias="format", description="Else the header `Accept` says it")] = None,
+    file_format: Annotated[
+        Format | None, Query(alias="format", description="Else the header `Accept` says it", examples=["csv"])
+    ] = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Response:

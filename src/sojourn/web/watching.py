@@ -19,7 +19,15 @@ _EVERY = 1.0
 _CHILDREN = 200
 _WATCHERS = 100
 _EVENTS: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "One event a second"}
+    200: {
+        "content": {
+            "text/event-stream": {
+                "schema": {"type": "string"},
+                "example": 'data: {"open":0,"events":1,"messages":1,"waiting":0,"sessions":[]}\n\n',
+            }
+        },
+        "description": "One event a second",
+    }
 }
 
 

@@ -1,6 +1,7 @@
 """The OpenAPI document of live sessions is kept: whatever is asked for, the answers are those that it describes."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import jsonschema_rs
@@ -81,6 +82,36 @@ def test_what_needs_a_token_says_so_and_errors_have_one_shape(document: Any) -> 
                 for status, answer in route["responses"].items()
                 if status >= "400" and path != "/health/ready"
             ), path
+
+
+def shown(document: Any) -> Iterator[tuple[str, Any, list[Any]]]:
+    """What the document describes, its schema, and the examples of it: parameters, bodies, answers, properties."""
+    for path, methods in document["paths"].items():
+        for route in methods.values():
+            for one in route.get("parameters", []):
+                yield f"{path} {one['name']}", one["schema"], examples(one) + examples(one["schema"])
+            for part in [route.get("requestBody", {}), *route["responses"].values()]:
+                for media, one in part.get("content", {}).items():
+                    yield f"{path} {media}", one["schema"], examples(one)
+    for name, schema in document["components"]["schemas"].items():
+        for key, one in schema["properties"].items():
+            yield f"{name} {key}", one, examples(one)
+
+
+def examples(given: Any) -> list[Any]:
+    """The examples that stand beside a schema or in it; where it lists its values, these."""
+    several = given.get("examples", [])
+    found = [one["value"] for one in several.values()] if isinstance(several, dict) else list(several)
+    return [*found, *given.get("enum", [])] + [given[name] for name in ("example", "const", "default") if name in given]
+
+
+def test_everything_has_examples_that_fit(document: Any) -> None:
+    """But what is made of other parts, which have their own, and files of bytes."""
+    schema = document.raw_schema
+    for what, one, found in shown(schema):
+        assert found or "$ref" in str(one) or one.get("format") == "binary", what
+        whole = {"components": schema["components"], "allOf": [one]}
+        assert all(jsonschema_rs.is_valid(whole, example) for example in found), what
 
 
 @pytest.mark.parametrize(

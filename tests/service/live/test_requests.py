@@ -305,6 +305,9 @@ def test_what_is_counted(new_place: Callable[[], Place]) -> None:
             client.send(numbered(1, event(1)))
             client.rest()
     service.post("d", [event(1)])
+    service.post("d", [event(1)], Content_Type="text/plain")
+    service.post("d", b" " * (1 << 20) + b"[]")
+    service.post("d*", [event(1)])
     counts = service.counts()
     assert (counts["sojourn_messages_total"], counts["sojourn_events_total"]) == (13, 14)
     refused = {name: number for name, number in counts.items() if name.startswith("sojourn_refused_total")}
@@ -313,6 +316,9 @@ def test_what_is_counted(new_place: Callable[[], Place]) -> None:
         'sojourn_refused_total{code="other_content"}': 2,
         'sojourn_refused_total{code="ended"}': 1,
         'sojourn_refused_total{code="not_started"}': 1,
+        'sojourn_refused_total{code="unsupported_type"}': 1,
+        'sojourn_refused_total{code="too_large"}': 1,
+        'sojourn_refused_total{code="bad_session_id"}': 1,
     }
     assert (counts["sojourn_queue_depth"], counts["sojourn_queue_bytes"]) == (0, 0)
     assert counts["sojourn_commit_seconds_count"] >= 12

@@ -10,6 +10,7 @@ import resource
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -35,6 +36,7 @@ from sojourn.web.stream import Streams
 
 _QUERIES = 4  # at a time; more wait
 _DRAIN = 10.0  # seconds for what is on its way when the server goes down
+_PARTING = 5.0  # seconds for threads that still read, once everything is durable
 _UNACKNOWLEDGED = 30_000  # milliseconds after which the kernel gives up on a client that takes nothing
 
 
@@ -60,9 +62,17 @@ def serve(settings: Settings) -> None:
             asyncio.Runner(loop_factory=_loop_factory()) as runner,
         ):
             runner.run(_serve(settings, store, listening))
+            _leave_behind()
     except SojournError as error:
         print(f"error: {error.message} [{error.code}]", file=sys.stderr, flush=True)
         os._exit(error.exit_status)  # libraries that are taken down after an event loop complain of leaks
+
+
+def _leave_behind() -> None:
+    """End the process soon, whatever still hangs: a database that is silent would keep whom it does not answer."""
+    ending = threading.Timer(_PARTING, os._exit, (0,))
+    ending.daemon = True
+    ending.start()
 
 
 async def _serve(settings: Settings, store: Store, listening: socket.socket) -> None:

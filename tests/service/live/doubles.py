@@ -3,16 +3,18 @@
     python -m tests.service.live.doubles DOUBLE serve ...
 
 `early` acknowledges before the commit, `unsynced` commits without waiting for the disk; `hasty` only has less patience
-with requests.
+with requests. The tables of `silent` never answer.
 """
 
 import sys
+import time
 
 from sojourn.cli import main
 from sojourn.store import journal as journals
+from sojourn.store.base import Store
 from sojourn.store.journal import EmbeddedJournal
 from sojourn.store.journals import Message, Settled
-from sojourn.web import protocols, receiving
+from sojourn.web import protocols, receiving, service, serving
 
 
 class Early(EmbeddedJournal):
@@ -40,6 +42,9 @@ def exchange(double: str) -> None:
     if double == "hasty":
         protocols.PATIENCE = 1.0
         receiving._PATIENCE = 1.0
+    elif double == "silent":
+        service._PATIENCE = serving._PARTING = 0.2
+        setattr(Store, "published", lambda _: time.sleep(60))  # noqa: B010 - as the type checker knows it, it answers
     else:
         vars(journals)["EmbeddedJournal"] = {"early": Early, "unsynced": Unsynced}[double]
 

@@ -1,7 +1,8 @@
-"""A part of the service that does not answer is told to be so, in time."""
+"""A part of the service that does not answer: that is told in time, and does not keep the service from ending."""
 
 import asyncio
 import threading
+import time
 from typing import Any, cast
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from sojourn.store.base import Store
 from sojourn.web import service as running
 from sojourn.web.service import Service
+from tests.service.live.client import Client, begin
+from tests.service.live.conftest import Start
 
 
 class Stuck:
@@ -23,8 +26,8 @@ class Stuck:
         self.let_go.wait(20)
 
 
-def test_a_store_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is asked once, not again by everybody who looks; when it answers, it is well at the next look."""
+def test_who_does_not_answer_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not again by everybody who looks; when it answers, it is well at the next look."""
     monkeypatch.setattr(running, "_PATIENCE", 0.05)
     monkeypatch.setattr(running, "_FRESH", 0.0)
 
@@ -40,3 +43,17 @@ def test_a_store_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
 
     found = asyncio.run(look(Stuck()))
     assert {(fault.code, fault.message) for fault in found} == {("no_answer", "no answer within 0.05 s")}
+
+
+@pytest.mark.parametrize("new_place", ["embedded"], indirect=True)
+def test_tables_that_never_answer(starting: Start) -> None:
+    """Live sessions go on, and the service ends when it is told to."""
+    service = starting(double="silent")
+    found = service.get("/health/ready")
+    assert (found.status, found.json["parts"]["journal"]) == (503, "ok")
+    assert found.json["parts"]["warehouse"]["code"] == "no_answer"
+    with Client(service, "a") as client:
+        assert client.put([begin("a")]) == {"type": "ack", "seq": 1}
+    began = time.monotonic()
+    assert service.stop() == 0
+    assert time.monotonic() - began < 10

@@ -17,7 +17,8 @@ RUN useradd --system --uid 10001 --home-dir /data --shell /usr/sbin/nologin sojo
     && install --directory --owner sojourn --group sojourn --mode 0750 /data
 COPY --from=build /opt/sojourn /opt/sojourn
 ENV PATH=/opt/sojourn/bin:$PATH PYTHONUNBUFFERED=1 SOJOURN_HOME=/data SOJOURN_HOST=0.0.0.0 SOJOURN_PORT=8000
-USER sojourn
+# by number: only then can Kubernetes see that it is not root
+USER 10001
 WORKDIR /data
 VOLUME /data
 EXPOSE 8000

@@ -7,7 +7,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.routing import WebSocketRoute
+from starlette.routing import Route, WebSocketRoute
 
 from sojourn import __version__
 from sojourn.live.refusals import Refusal
@@ -46,7 +46,9 @@ def make_app(service: Service, streams: Streams | None = None, origins: Sequence
     app.include_router(dashboard.router)
     app.add_middleware(HeadAsGet)
     if streams is not None:
-        app.router.routes.append(WebSocketRoute("/v1/sessions/{session_id}/stream", endpoint=streams))
+        app.router.routes += [
+            kind("/v1/sessions/{session_id}/stream", endpoint=streams) for kind in (WebSocketRoute, Route)
+        ]
     if origins:
         app.add_middleware(
             _Origins,

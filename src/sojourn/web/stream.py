@@ -7,6 +7,7 @@ from sojourn.live.refusals import Refusal
 from sojourn.reading.entries import is_session_id
 from sojourn.web.access import Access
 from sojourn.web.connection import Connection, Event, Receive, Send
+from sojourn.web.errors import answer
 
 
 class Streams:
@@ -18,8 +19,14 @@ class Streams:
         self.going_down: Refusal | None = None
 
     async def __call__(self, scope: Event, receive: Receive, send: Send) -> None:
-        """Serve one WebSocket to its end."""
+        """Serve one WebSocket to its end; a request that is none is told so."""
         session_id = scope["path_params"]["session_id"]
+        if scope["type"] == "http":
+            said = f"sessions stream here over a WebSocket; without one, POST to /v1/sessions/{session_id}/events"
+            told = answer(Refusal("no_websocket", "$", said), 426)
+            told.headers["Upgrade"] = "websocket"
+            await told(scope, receive, send)
+            return
         await receive()
         await send({"type": "websocket.accept", "subprotocol": self.access.subprotocol(scope)})
         connection = Connection(self.ingest, session_id, receive, send)

@@ -256,6 +256,8 @@ def test_a_request_takes_the_session_over(service: Service, name: str) -> None:
         ("GET", "/v1/sessions/a%20b", 400, "bad_session_id"),
         ("DELETE", f"/v1/sessions/{'a' * 129}", 400, "bad_session_id"),
         ("POST", "/v1/sessions/a/events", 415, "unsupported_type"),
+        ("GET", "/v1/sessions/a/stream", 426, "no_websocket"),
+        ("POST", "/v1/sessions/a/stream", 426, "no_websocket"),
         ("GET", "/v1/sessions?limit=1001", 422, "bad_request"),
     ],
 )

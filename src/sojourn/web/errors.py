@@ -39,6 +39,7 @@ STATUSES = {
     "begin_again": 410,
     "deleted": 410,
     "timeout": 408,
+    "no_websocket": 426,
     "internal": 500,
 } | {code: answer.status for code, answer in ANSWERS.items()}
 """HTTP status by code. A `UsageError` without an entry is 400; any other error of ours is 503: the request was fine."""

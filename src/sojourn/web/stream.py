@@ -7,7 +7,7 @@ from sojourn.live.refusals import Refusal
 from sojourn.reading.entries import is_session_id
 from sojourn.web.access import Access
 from sojourn.web.connection import Connection, Event, Receive, Send
-from sojourn.web.errors import answer
+from sojourn.web.errors import STATUSES, answer
 
 
 class Streams:
@@ -23,7 +23,7 @@ class Streams:
         session_id = scope["path_params"]["session_id"]
         if scope["type"] == "http":
             said = f"sessions stream here over a WebSocket; without one, POST to /v1/sessions/{session_id}/events"
-            told = answer(Refusal("no_websocket", "$", said), 426)
+            told = answer(Refusal("no_websocket", "$", said), STATUSES["no_websocket"])
             told.headers["Upgrade"] = "websocket"
             await told(scope, receive, send)
             return

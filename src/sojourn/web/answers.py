@@ -74,7 +74,14 @@ class HeadAsGet:
             await self.app(scope, receive, send)
             return
 
+        is_answered = False
+
         async def without_body(message: Message) -> None:
-            await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+            nonlocal is_answered
+            if message["type"] != "http.response.body":
+                await send(message)
+            elif not is_answered:  # the answer ends here, also where a body would never end
+                is_answered = True
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
 
         await self.app({**scope, "method": "GET"}, receive, without_body)

@@ -3,7 +3,6 @@
 import pathlib
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing
 from typing import Annotated, Any, BinaryIO, Literal
 
 import msgspec
@@ -12,6 +11,7 @@ import pyarrow.compute as pc
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
+from starlette.background import BackgroundTask
 
 from sojourn import export as exports
 from sojourn.errors import SojournError, UsageError
@@ -214,11 +214,14 @@ def _file(
         "Content-Length": str(written["bytes"]),
         "Content-Disposition": f'attachment; filename="{name}"',
     }
-    return StreamingResponse(pieces(file), headers=headers, media_type=media)
+    return sent(file, headers, media)
 
 
-def pieces(file: BinaryIO) -> Iterator[bytes]:
-    """What *file* holds, a piece at a time; it is closed at the end."""
-    with closing(file):
+def sent(file: BinaryIO, headers: dict[str, str], media: str) -> StreamingResponse:
+    """The answer that *file* holds, a piece at a time; it is closed at the end, also where nobody takes any."""
+
+    def pieces() -> Iterator[bytes]:
         while piece := file.read(_PIECE):
             yield piece
+
+    return StreamingResponse(pieces(), headers=headers, media_type=media, background=BackgroundTask(file.close))

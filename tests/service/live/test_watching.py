@@ -74,6 +74,17 @@ def test_a_session_is_told_as_it_grows(service: Service, name: str) -> None:
             assert next(line for line in told if line not in ("nothing new", grown)) is None
 
 
+def test_head_ends(service: Service) -> None:
+    """It answers as `GET` begins, and the connection goes on to the next request."""
+    connection = HTTPConnection("127.0.0.1", service.port, timeout=5)
+    for method, path, kind in (("HEAD", "/v1/live", "text/event-stream"), ("GET", "/health/live", "application/json")):
+        connection.request(method, path, headers=service.headers)
+        answer = connection.getresponse()
+        assert (answer.status, str(answer.getheader("Content-Type")).partition(";")[0]) == (200, kind)
+        answer.read()
+    connection.close()
+
+
 def test_what_cannot_be_watched(service: Service, name: str) -> None:
     """A session that is not there, a name that is none."""
     missing = service.get(f"/v1/live/{name}")

@@ -1,7 +1,6 @@
 """The dashboard's addresses."""
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import StreamingResponse
 
 from sojourn.charts import CHARTS
 from sojourn.errors import SojournError, UsageError
@@ -15,7 +14,7 @@ from sojourn.web.dashboard.frame import frame
 from sojourn.web.dashboard.pages import PageRoute
 from sojourn.web.dashboard.views import VIEWS, View
 from sojourn.web.service import TheStore, allowed
-from sojourn.web.tables import pieces
+from sojourn.web.tables import sent
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 router.include_router(signing.router)
@@ -69,7 +68,7 @@ def refused_records_whole(request: Request, store: TheStore) -> Response:
     """All of them as a file."""
     headers = {"Content-Disposition": 'attachment; filename="quarantine.jsonl"', "Cache-Control": "private, no-store"}
     file = quarantine.exported(store, request.query_params)
-    return StreamingResponse(pieces(file), headers=headers, media_type="application/x-ndjson")
+    return sent(file, headers, "application/x-ndjson")
 
 
 @router.get("/live", dependencies=_read)

@@ -31,7 +31,7 @@ _EXAMPLE = [
 ]
 _PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 0.8, 0.8, 0.8)  # seconds at most, before a session is claimed once more
 _ID = {"type": "string", "description": "As in the address"}
-_TIME = {"type": "number", "minimum": 0, "description": "Epoch seconds with at most 6 decimal places"}
+_TIME = {"type": "number", "description": "Epoch seconds with at most 6 decimal places"}
 _MARKER = {
     "type": "object",
     "required": ["type", "timestamp", "session_id"],

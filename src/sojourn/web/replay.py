@@ -1,6 +1,7 @@
 """`sojourn replay-stream`: plays a file of streams against a server, for demos and load."""
 
 import asyncio
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -13,6 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
 from sojourn.errors import SojournError, UsageError
 from sojourn.reading.entries import is_session_id
+from sojourn.reading.unpacking import decompressed, read_up_to
 
 _ATTEMPTS = 8  # to reach the server again, each after twice the time of the one before
 _FIRST_PAUSE = 0.25
@@ -142,7 +144,8 @@ def _read(file: str) -> tuple[dict[str, list[tuple[int, _Line]]], int]:
     sessions: dict[str, list[tuple[int, _Line]]] = {}
     unreadable = 0
     try:
-        lines = Path(file).read_bytes().splitlines()
+        with Path(file).open("rb") as raw:
+            lines = read_up_to(decompressed(raw), sys.maxsize, file).splitlines()
     except OSError as error:
         raise UsageError("unreadable_file", f"cannot read {file}: {error.strerror}") from error
     for place, text in enumerate(line for line in lines if line.strip()):

@@ -119,6 +119,7 @@ def test_everything_has_examples_that_fit(document: Any) -> None:
     [
         ([begin("a"), event(1)], True),
         ([event(1, more={"any": [1]})], True),
+        ([{"type": "EVENT", "timestamp": -1.5, "name": "before 1970"}], True),
         (numbered(1, begin("a")), True),
         ([], False),
         ({}, False),

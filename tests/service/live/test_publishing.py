@@ -1,5 +1,6 @@
 """What the service publishes by itself, and what plays a file to it."""
 
+import gzip
 import json
 import subprocess
 import sys
@@ -104,12 +105,15 @@ def test_live_and_file_publish_equal_tables(starting: Start, tmp_path: Path) -> 
 
 
 def test_a_file_played_twice_adds_nothing(starting: Start, tmp_path: Path) -> None:
-    """Its messages have numbers; what a service refuses is told, and ends that session's play alone."""
+    """Its messages have numbers; what a service refuses is told, and ends that session's play alone. The file may be
+    packed, as for a run."""
     service = starting()
     path = streams(tmp_path / "streams.jsonl", ("a", 1, [begin("a")]), ("a", 2, [event(1)]), ("b", 1, [begin("b")]))
     words = ("--url", f"127.0.0.1:{service.port}", "--json")
-    for _ in range(2):
-        assert process("replay-stream", path, *words).status == 0
+    packed = path.with_suffix(".jsonl.gz")
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    for file in (path, packed):
+        assert process("replay-stream", file, *words).status == 0
     assert len(service.document("a")["children"]) == 1
     other = streams(tmp_path / "other.jsonl", ("a", 1, [begin("a")]), ("a", 2, [event(9)]), ("c", 1, [begin("c")]))
     played = process("replay-stream", other, *words)

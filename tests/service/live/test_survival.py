@@ -20,7 +20,7 @@ ROUNDS = {True: 8, False: 3}  # in the embedded journal, in PostgreSQL; the long
 MIB = 1 << 20
 
 
-def test_killed_under_load(place: Place) -> None:
+def test_8_3_what_was_acknowledged_survives_kills(place: Place) -> None:
     """`kill -9`: nothing acknowledged is lost, and after going on every session has its messages once."""
     chance, killed = Random(5), Killed(place)
     for _ in range(ROUNDS[place.url is None]):

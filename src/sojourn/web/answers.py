@@ -14,6 +14,9 @@ from sojourn.web.errors import refused
 
 NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "What `If-None-Match` names is still current"}}
 
+FRESH = "private, no-cache"
+"""How an answer with a tag is kept: by who asked alone, who asks again before using it."""
+
 Text = Annotated[str, Query(pattern=r"^[^\x00]*$")]
 """A parameter that is looked for in a table: no store's text holds a NUL."""
 
@@ -36,7 +39,7 @@ def tagged(request: Request, *parts: str) -> dict[str, str]:
     """The headers of an answer that is decided by what was asked for and *parts*, the runs it rests on."""
     asked = [__version__, request.url.path, sorted(request.query_params.multi_items()), *parts]
     tag = xxhash.xxh3_128_hexdigest(json.dumps(asked).encode())
-    return {"ETag": f'"{tag}"', "Cache-Control": "private, no-cache", "Vary": "Accept"}  # no-cache: ask, then use
+    return {"ETag": f'"{tag}"', "Cache-Control": FRESH, "Vary": "Accept"}
 
 
 def unchanged(request: Request, headers: dict[str, str]) -> Response | None:

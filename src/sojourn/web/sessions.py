@@ -15,7 +15,7 @@ from sojourn.live.assemble import document
 from sojourn.live.ingest import Ingest
 from sojourn.reading.entries import is_session_id
 from sojourn.store.journals import Session, Stored
-from sojourn.web.answers import NOT_MODIFIED
+from sojourn.web.answers import FRESH, NOT_MODIFIED
 from sojourn.web.errors import Refused, refused, responses
 from sojourn.web.filters import HOW, instant_of
 from sojourn.web.service import TheId, TheIngest, allowed
@@ -137,9 +137,10 @@ async def read_one(request: Request, session_id: TheId) -> Response:
         whole = _made(session_id, messages)
     tag = f'"{xxhash.xxh3_128_hexdigest(whole)}"'
     known = [part.strip().removeprefix("W/") for part in request.headers.get("if-none-match", "").split(",")]
+    headers = {"ETag": tag, "Cache-Control": FRESH}
     if tag in known or "*" in known:
-        return Response(status_code=304, headers={"ETag": tag})
-    return _answer(whole, ETag=tag)
+        return Response(status_code=304, headers=headers)
+    return _answer(whole, headers)
 
 
 @router.delete(
@@ -213,5 +214,5 @@ def _after(cursor: str) -> tuple[int, str]:
     return found
 
 
-def _answer(content: bytes, **headers: str) -> Response:
+def _answer(content: bytes, headers: dict[str, str] | None = None) -> Response:
     return Response(content, headers=headers, media_type=_JSON)

@@ -148,7 +148,7 @@ def test_documents_have_a_tag(service: Service, name: str) -> None:
     assert service.get(f"/v1/sessions/{name}").code == "unknown_session"
     service.post(name, [begin(name), event(1)])
     first = service.get(f"/v1/sessions/{name}")
-    assert (first.status, first.json["end"]) == (200, None)
+    assert (first.status, first.json["end"], first.headers["cache-control"]) == (200, None, "private, no-cache")
     for known in (first.headers["etag"], f'"x", W/{first.headers["etag"]}', "*"):
         again = service.get(f"/v1/sessions/{name}", If_None_Match=known)
         assert (again.status, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])

@@ -178,6 +178,19 @@ def test_8_5_everything_else_that_is_not_json_is_refused(text: str):
     assert ANSWERS["invalid_json"] == (4400, 400)
 
 
+@pytest.mark.parametrize("half", ['"\\ud800"', '"\\udfff"', '"\\ud83d\\ud83d\\ude00"', '{"\\udc00":1}'])
+def test_8_5_half_of_a_pair_of_surrogates_is_no_text(half: str):
+    """UTF-8 cannot hold it. It is said to be that, unless something else is wrong, too."""
+    outcome = reading(array(event("1", more=f',"more":{half}')))
+    assert refused(outcome) == ("invalid_json", "$")
+    assert isinstance(outcome, Refusal)
+    assert "surrogates" in outcome.message
+    for other in (f"[{half}", "[" * 100_000 + half):
+        outcome = reading(other)
+        assert isinstance(outcome, Refusal)
+        assert "surrogates" not in outcome.message
+
+
 def test_8_5_a_message_is_utf8():
     """Also in a key that nobody reads."""
     assert refused(reading(b'[{"timestamp":1,"type":"EVENT","name":"a","x":"\xff"}]')) == ("invalid_utf8", "$")

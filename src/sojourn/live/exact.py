@@ -32,7 +32,8 @@ def look(data: bytes, session_id: str, max_entries: int) -> tuple[int | None, by
     try:
         _ANY.decode(data)  # stricter than the standard library: no NaN, no half pair of surrogates
     except msgspec.DecodeError as error:
-        raise Breach("invalid_json", "$", f"the message is not JSON: {error}") from None
+        why = "half of a pair of surrogates stands alone, as in \\ud800" if _has_half_pair(data) else error
+        raise Breach("invalid_json", "$", f"the message is not JSON: {why}") from None
     except RecursionError:
         raise Breach("too_large", "$", "the message nests too deep") from None
     seq, text, path = None, data, "$"
@@ -49,6 +50,17 @@ def look(data: bytes, session_id: str, max_entries: int) -> tuple[int | None, by
 def without_trailing_commas(data: bytes) -> bytes:
     """*data* with a space for each comma that stands between a value and a closing bracket, outside of strings."""
     return _COMMAS.sub(lambda found: b" " if found[1] else found[0], data)
+
+
+def _has_half_pair(data: bytes) -> bool:
+    """Whether all that is wrong is a text that UTF-8 cannot hold: the decoder's own words are of something else."""
+    try:
+        json.dumps(json.loads(data.decode()), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    except (ValueError, RecursionError):
+        pass
+    return False
 
 
 def _numbered(data: bytes, session_id: str) -> tuple[int, bytes]:

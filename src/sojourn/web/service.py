@@ -19,7 +19,7 @@ from sojourn.web.access import Access
 from sojourn.web.errors import Refused, refused
 
 _FRESH = 1.0  # seconds for which a look is as good as another
-_PATIENCE = 5.0  # seconds for the answer of a part
+_PATIENCE = 6.0  # seconds for the answer of a part: a journal that is locked says so after 5
 
 
 @dataclass

@@ -14,6 +14,15 @@ from sojourn.web.errors import refused
 
 NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "What `If-None-Match` names is still current"}}
 
+IF_NONE_MATCH = {
+    "name": "If-None-Match",
+    "in": "header",
+    "description": "`ETag` of an answer before",
+    "schema": {"type": "string"},
+    "example": '"41273e24c682d22bb43429778a121a16"',
+}
+"""Read by hand: sessions are asked for most, and each declared parameter costs that a twentieth of its time."""
+
 FRESH = "private, no-cache"
 """How an answer with a tag is kept: by who asked alone, who asks again before using it."""
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from sojourn import metrics as registry
-from sojourn.web.answers import NOT_MODIFIED, as_json, tagged, unchanged
+from sojourn.web.answers import IF_NONE_MATCH, NOT_MODIFIED, as_json, tagged, unchanged
 from sojourn.web.errors import responses
 from sojourn.web.service import TheStore
 
@@ -51,7 +51,11 @@ def listing() -> Response:
     return as_json([{"metric": m.name, "title": m.title, "pipeline": m.pipeline} for m in known])
 
 
-@router.get("/{name}", responses={**_VALUE, **NOT_MODIFIED, **responses(404)})
+@router.get(
+    "/{name}",
+    responses={**_VALUE, **NOT_MODIFIED, **responses(404)},
+    openapi_extra={"parameters": [IF_NONE_MATCH]},
+)
 def value(
     request: Request,
     name: Annotated[str, Path(description="As `/metrics` lists it", examples=["orders"])],

@@ -15,7 +15,7 @@ from sojourn.live.assemble import document
 from sojourn.live.ingest import Ingest
 from sojourn.reading.entries import is_session_id
 from sojourn.store.journals import Session, Stored
-from sojourn.web.answers import FRESH, NOT_MODIFIED
+from sojourn.web.answers import FRESH, IF_NONE_MATCH, NOT_MODIFIED
 from sojourn.web.errors import Refused, refused, responses
 from sojourn.web.filters import HOW, instant_of
 from sojourn.web.service import TheId, TheIngest, allowed
@@ -32,14 +32,6 @@ _DOCUMENT = {
     "end": 1569972182,  # of an open session it is null, which FastAPI leaves out of examples
     "children": [{"type": "EVENT", "timestamp": 1569972084, "name": "cart_load"}],
 }
-
-_IF_NONE_MATCH = {
-    "name": "If-None-Match",
-    "in": "header",
-    "description": "`ETag` of an answer before",
-    "schema": {"type": "string"},
-    "example": '"41273e24c682d22bb43429778a121a16"',
-}  # read by hand, as this route is asked most: each parameter costs it a twentieth of its time
 
 _READ: dict[int | str, dict[str, Any]] = {
     200: {"content": {_JSON: {"example": _DOCUMENT}}},
@@ -125,7 +117,7 @@ async def listing(
     response_model=Document,
     responses=responses(400, 401, 403, 404, 422, 503) | _READ,
     dependencies=[allowed("read")],
-    openapi_extra={"parameters": [_IF_NONE_MATCH]},
+    openapi_extra={"parameters": [IF_NONE_MATCH]},
 )
 async def read_one(request: Request, session_id: TheId) -> Response:
     """The session as one nested document, with everything that is durable; `end` is null while it is open."""

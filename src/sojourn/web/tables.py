@@ -18,7 +18,17 @@ from sojourn.errors import SojournError, UsageError
 from sojourn.loading import load, ready_pipelines, to_begin
 from sojourn.pipeline import Csv, TableSettings, did_you_mean
 from sojourn.store.readings import Reading
-from sojourn.web.answers import NOT_MODIFIED, Cursor, Limit, as_json, from_cursor, tagged, to_cursor, unchanged
+from sojourn.web.answers import (
+    IF_NONE_MATCH,
+    NOT_MODIFIED,
+    Cursor,
+    Limit,
+    as_json,
+    from_cursor,
+    tagged,
+    to_cursor,
+    unchanged,
+)
 from sojourn.web.errors import refused, responses
 from sojourn.web.filters import condition
 from sojourn.web.service import TheStore
@@ -87,7 +97,12 @@ def of_pipeline(pipeline: PipelineName, store: TheStore) -> Response:
     return as_json(_published(store.published(), pipeline))
 
 
-@router.get("/{pipeline}/{table}", response_class=Response, responses=_ROWS, openapi_extra={"parameters": [_FILTERS]})
+@router.get(
+    "/{pipeline}/{table}",
+    response_class=Response,
+    responses=_ROWS,
+    openapi_extra={"parameters": [_FILTERS, IF_NONE_MATCH]},
+)
 def rows(
     request: Request,
     pipeline: PipelineName,

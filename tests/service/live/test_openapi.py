@@ -114,6 +114,14 @@ def test_everything_has_examples_that_fit(document: Any) -> None:
         assert all(jsonschema_rs.is_valid(whole, example) for example in found), what
 
 
+def test_who_may_be_told_304_is_told_how(document: Any) -> None:
+    """The header stands with each route that can answer so."""
+    for path, methods in document.raw_schema["paths"].items():
+        for route in methods.values():
+            names = {one["name"] for one in route.get("parameters", [])}
+            assert ("304" in route["responses"]) is ("If-None-Match" in names), path
+
+
 @pytest.mark.parametrize(
     ("content", "fits"),
     [

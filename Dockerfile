@@ -1,5 +1,5 @@
 # The service as an image: `docker build --tag sojourn .`.
-# Two stages, so that pip, its caches and the sources stay behind.
+# Two stages, so that pip, its caches, the sources, and what libraries test themselves with stay behind.
 
 FROM python:3.13-slim AS build
 WORKDIR /src
@@ -10,7 +10,8 @@ RUN python -m venv /opt/sojourn \
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
 RUN /opt/sojourn/bin/pip install --no-cache-dir --no-deps --no-build-isolation . \
-    && /opt/sojourn/bin/pip uninstall --yes pip setuptools
+    && /opt/sojourn/bin/pip uninstall --yes pip setuptools \
+    && find /opt/sojourn -type d -name tests -prune -exec rm -r {} +
 
 FROM python:3.13-slim
 RUN useradd --system --uid 10001 --home-dir /data --shell /usr/sbin/nologin sojourn \

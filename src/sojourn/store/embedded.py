@@ -1,9 +1,12 @@
 """The embedded warehouse: one immutable DuckDB file per pipeline and run, and a catalog that names the current ones."""
 
+import os
+import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +25,9 @@ from sojourn.store.manifest import Entry, published
 from sojourn.store.readings import Limits, Reading
 from sojourn.store.schemas import FORMAT, QUARANTINE
 from sojourn.store.upgrading import upgrade_home
+
+_GENTLY = 10
+"""The niceness of threads that read in a service: of a core that others want, they have a tenth."""
 
 
 class _Opened(NamedTuple):
@@ -67,7 +73,10 @@ class Embedded(Store):
 
     @contextmanager
     def kept_open(self, limits: Limits) -> Iterator[None]:
-        """Keep one DuckDB open while the catalog stays as it is: all readings share its threads and memory."""
+        """Keep one DuckDB open while the catalog stays as it is: all readings share its threads and memory.
+
+        Its threads, and those that read, give way to whatever else the process does.
+        """
         with tempfile.TemporaryDirectory(prefix="sojourn-") as folder:
             self._current = Current(lambda stack: self._open(stack, limits, Path(folder)))
             try:
@@ -83,6 +92,7 @@ class Embedded(Store):
             if self._current is None:
                 opened = self._open(stack)
             else:
+                _give_way()
                 opened = stack.enter_context(self._current.used(lambda it: it.catalog == self._catalog()))
             connection = stack.enter_context(engine.read_aside(opened.connection))
             if pipeline in opened.catalog.pipelines:
@@ -172,6 +182,13 @@ class Embedded(Store):
         listed = own_tables.listed(self.home, self._catalog())
         for pattern in ("runs/*", "quarantine/*/*"):
             remove_all_but(listed, self.home.glob(pattern))
+
+
+def _give_way() -> None:
+    """Let this thread, and those that it begins, have a small share of a core that others want, too; for good."""
+    if sys.platform == "linux" and threading.current_thread() is not threading.main_thread():  # else it is the process
+        with suppress(OSError):  # where it may not be said, all are equal
+            os.setpriority(os.PRIO_PROCESS, 0, max(_GENTLY, os.getpriority(os.PRIO_PROCESS, 0)))
 
 
 class _Snapshots(Reading):

@@ -3,9 +3,11 @@
 import asyncio
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
+from anyio import to_thread
 
 from sojourn.errors import SojournError
 from sojourn.store.readings import Reading
@@ -23,10 +25,11 @@ async def warm_always(service: Service) -> None:
     A service that begins with nothing published and that nobody looks at only takes messages in: it needs no pictures.
     """
     seen: list[dict[str, Any]] = []
-    service.is_looked_at |= bool(await asyncio.to_thread(_published, service, seen))
+    aside = partial(to_thread.run_sync, abandon_on_cancel=True)  # among the threads that answer queries
+    service.is_looked_at |= bool(await aside(_published, service, seen))
     while True:
         if service.is_looked_at:
-            seen = await asyncio.to_thread(_warmed, service, seen)
+            seen = await aside(_warmed, service, seen)
         await asyncio.sleep(_EVERY)
 
 

@@ -53,7 +53,7 @@ def compile_plan(pipeline: Pipeline, dialect: str = "duckdb") -> dict[str, str]:
         elif name == "event_counts":
             steps[name] = streams.event_counts(events)
         elif name == "session_durations_by_referrer":
-            steps[name] = sessions.session_durations_by_referrer(_made("sessions", steps))
+            steps[name] = referrers.session_durations_by_referrer(_made("sessions", steps))
         elif name == "referrer_differences":
             steps["_referrer_ranks"] = referrers.ranks(_made("sessions", steps))
         elif name == "experiment_users":

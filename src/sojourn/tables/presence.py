@@ -11,7 +11,7 @@ import ibis.expr.types as ir
 from sojourn.pipeline import Pipeline
 from sojourn.tables.events import accepted
 from sojourn.tables.order import nulls_first, total_order
-from sojourn.tables.spans import merged
+from sojourn.tables.spans import lasting, merged
 
 
 class Rule(NamedTuple):
@@ -136,9 +136,8 @@ def _ended(ruled: ir.Table) -> ir.Table:
 
 def repair_counts(intervals: ir.Table) -> ir.Table:
     """How many intervals rest on which rule. Grain: rule, ended_by; columns `intervals`, `microseconds`."""
-    lasting = (intervals.duration_seconds * 1_000_000).round().cast("int64")  # exact: their sum has no order
     return intervals.group_by(["rule", "ended_by"]).aggregate(
-        intervals=intervals.count(), microseconds=lasting.sum().cast("int64")
+        intervals=intervals.count(), microseconds=lasting(intervals).sum().cast("int64")
     )
 
 

@@ -1,10 +1,24 @@
-"""Referrers: the ranks of how long sessions last, from which differences between referrers are worked out."""
+"""Referrers: how long sessions last, and the ranks of that, from which differences between them are worked out."""
 
 import ibis
 import ibis.expr.types as ir
 
+from sojourn.tables.spans import lasting
+
 MOST = 10
 """Referrers with a group of their own; all others share `(other)`."""
+
+
+def session_durations_by_referrer(sessions: ir.Table) -> ir.Table:
+    """How long sessions last. Grain: one row per referrer; sessions without one are `(direct)`."""
+    labelled = _labelled(sessions)
+    return labelled.group_by("referrer").aggregate(
+        sessions=labelled.count(),
+        median_seconds=labelled.lasting.quantile(0.5) / 1_000_000,
+        p25_seconds=labelled.lasting.quantile(0.25) / 1_000_000,
+        p75_seconds=labelled.lasting.quantile(0.75) / 1_000_000,
+        mean_seconds=labelled.lasting.sum() / (labelled.count() * 1_000_000),
+    )
 
 
 def ranks(sessions: ir.Table) -> ir.Table:
@@ -15,9 +29,7 @@ def ranks(sessions: ir.Table) -> ir.Table:
     theirs), tied (over its sessions, the sum of t^2 - 1 where t sessions of all last as long; so over all groups that
     of t^3 - t, each duration counted once), median_seconds.
     """
-    # whole microseconds: equal on every engine, and quicker to sort
-    lasting = (sessions.duration_seconds * 1_000_000).round().cast("int64")
-    labelled = sessions.select(referrer=sessions.referrer.fill_null("(direct)"), lasting=lasting)
+    labelled = _labelled(sessions)
     counted = labelled.group_by("referrer").aggregate(n=labelled.count())
     order = [counted.n.desc(), counted.referrer.asc()]
     placed = counted.mutate(place=ibis.row_number().over(ibis.window(order_by=order)))
@@ -36,6 +48,11 @@ def ranks(sessions: ir.Table) -> ir.Table:
         median_seconds=ranked.lasting.quantile(0.5) / 1_000_000,
     )
     return summed.inner_join(placed.select("place", "referrer").distinct(), "place")
+
+
+def _labelled(sessions: ir.Table) -> ir.Table:
+    """The `referrer` of each session, and how long it is `lasting`."""
+    return sessions.select(referrer=sessions.referrer.fill_null("(direct)"), lasting=lasting(sessions))
 
 
 def _ranked(grouped: ir.Table) -> ir.Table:

@@ -1,4 +1,4 @@
-"""Sessions of events, by gap or by key, and how long they last by referrer."""
+"""Sessions of events, by gap or by key."""
 
 from typing import Any
 
@@ -77,20 +77,6 @@ def _hurries(occurred_at: ir.Value, ordered: Any, pipeline: Pipeline, at_most: i
     suspect = pipeline.sessions.suspect if pipeline.sessions is not None else Suspect()
     within = min(parse_duration(suspect.within), at_most)
     return (occurred_at.lead(suspect.events).over(ordered) - occurred_at <= within).fill_null(False)
-
-
-def session_durations_by_referrer(sessions: ir.Table) -> ir.Table:
-    """How long sessions last. Grain: one row per referrer; sessions without one are `(direct)`."""
-    labelled = sessions.mutate(referrer=sessions.referrer.fill_null("(direct)"))
-    # whole microseconds: their sum is the same in any order, and their quantiles on every engine
-    lasting = (labelled.duration_seconds * 1_000_000).round().cast("int64")
-    return labelled.group_by("referrer").aggregate(
-        sessions=labelled.count(),
-        median_seconds=lasting.quantile(0.5) / 1_000_000,
-        p25_seconds=lasting.quantile(0.25) / 1_000_000,
-        p75_seconds=lasting.quantile(0.75) / 1_000_000,
-        mean_seconds=lasting.sum() / (labelled.count() * 1_000_000),
-    )
 
 
 def _facts(events: ir.Table, pipeline: Pipeline) -> ir.Table:

@@ -2,13 +2,14 @@
 
 import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from itertools import islice
 from random import random
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 
 from sojourn.errors import SojournError
@@ -21,7 +22,26 @@ from sojourn.web.errors import Refused, refused, responses
 from sojourn.web.receiving import receive, too_large
 from sojourn.web.service import TheId, TheIngest, allowed
 
-router = APIRouter(prefix="/v1/sessions", tags=["live sessions"])
+
+class _Counted(APIRoute):
+    """Requests that are refused before a message is looked at are counted, as WebSockets are."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """As any route's."""
+        handle = super().get_route_handler()
+
+        async def counted(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except Refused as error:
+                if "seq" not in error.more:  # else it says how far the session came, and the message was counted
+                    request.app.state.service.ingest.telemetry.refused.labels(error.refusal.code).inc()
+                raise
+
+        return counted
+
+
+router = APIRouter(prefix="/v1/sessions", tags=["live sessions"], route_class=_Counted)
 
 _JSON, _LINES = "application/json", ("application/x-ndjson", "application/ndjson", "application/jsonl")
 _LINE = re.compile(rb"[^ \t\r\n][^\n]*")  # that is not empty

@@ -132,10 +132,7 @@ def status_of(error: SojournError) -> int:
     return STATUSES.get(error.code, 400 if isinstance(error, UsageError) else 503)
 
 
-async def _refused(request: Request, error: Refused) -> Response:
-    if request.method == "POST" and request.url.path.startswith("/v1/") and "seq" not in error.more:
-        # no message of it was looked at: those that were have been counted, and say how far the session came
-        request.app.state.service.ingest.telemetry.refused.labels(error.refusal.code).inc()
+async def _refused(_: Request, error: Refused) -> Response:
     return answer(error.refusal, STATUSES.get(error.refusal.code, 503), error.more)
 
 

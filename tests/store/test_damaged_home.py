@@ -62,6 +62,18 @@ def test_a_damaged_file_is_one_sentence(home: Place, tmp_path: Path, folder: str
     assert any(problem.startswith(f"the file {path} is damaged") for problem in wrong(home, "--cuts", 0))
 
 
+@pytest.mark.parametrize("is_merged", [False, True])
+@pytest.mark.parametrize("folder", ["runs", "quarantine"])
+def test_one_other_byte_is_noticed(home: Place, folder: str, is_merged: bool) -> None:
+    """A byte that can still be read as another value: in files of one run, and in those that took their place."""
+    if is_merged:
+        assert home.call("forget", "more").status == home.call("gc").status == 0
+    path = own(home, folder)[-1]
+    assert is_merged == (path.name.startswith("merged-") or path.name.endswith("-rest.parquet"))
+    path.write_bytes(path.read_bytes().replace(b"webshop", b"webshoq", 1))
+    assert any(problem.startswith(f"the file {path} is damaged") for problem in wrong(home, "--cuts", 0))
+
+
 @pytest.mark.parametrize("folder", ["runs", "quarantine"])
 def test_lost_files_are_told_with_everything_else(home: Place, folder: str) -> None:
     """All files of a folder gone: each is named, and tables are compared nevertheless."""

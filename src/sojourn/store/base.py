@@ -170,7 +170,7 @@ class Store(ABC):
             changes += (Change(run_id, checksum(path)),)
         kept = msgspec.structs.replace(publication.kept, checksum=checksum(staged[0]), changes=changes)
         staged.append(path := staged[0].with_suffix(".json"))
-        path.write_bytes(msgspec.json.encode(kept))
+        manifest.write(path, kept)
         move(staged, target.parent)
         self._commit(replace(publication, kept=kept, snapshot=target), runs)
 

@@ -1,13 +1,17 @@
 """The manifest: what a published run left beside its tables. One file for each kept run, never changed."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import xxhash
 from msgspec import Struct
 
 from sojourn.errors import SojournError
 from sojourn.reading.known import KnownInput
+
+_OWN = re.compile(rb'"own_checksum":"([0-9a-f]{32})"}\Z')
 
 
 class KeptFile(Struct, frozen=True):
@@ -32,7 +36,7 @@ class Kept(Struct, frozen=True):
     *checksum* is that of the snapshot, as for a kept file; without one there is no snapshot to build upon. *base* is
     the run that this one was built upon, *until* the end of observation that it was told, in epoch microseconds.
     *changes*: what runs up to this one changed in the quarantine, the oldest first; those that are needed to go back or
-    forward lie beside the manifests.
+    forward lie beside the manifests. *own_checksum* is that of the manifest itself without it.
     """
 
     run_id: str | None = None
@@ -46,6 +50,7 @@ class Kept(Struct, frozen=True):
     base: str | None = None
     until: int | None = None
     changes: tuple[Change, ...] = ()
+    own_checksum: str = ""  # the last one, where `write` puts it
 
 
 class Entry(Struct):
@@ -70,10 +75,17 @@ class Listed(Struct):
     changes: tuple[Change, ...] = ()
 
 
+def write(path: Path, kept: Kept) -> None:
+    """Write what a run left to *path*."""
+    content = msgspec.json.encode(msgspec.structs.replace(kept, own_checksum=""))
+    before, after = content[:-2], content[-2:]
+    path.write_bytes(before + xxhash.xxh3_128_hexdigest(content).encode() + after)
+
+
 def read(path: Path) -> Kept:
     """The manifest at *path*. Raises `SojournError` ``manifest`` where it is gone or damaged."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Kept)
+        return msgspec.json.decode(_whole(path), type=Kept)
     except OSError as error:
         how = "is gone" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
         raise damaged("manifest", f"the manifest {path} {how}") from error
@@ -84,9 +96,18 @@ def read(path: Path) -> Kept:
 def listed(path: Path) -> Listed | None:
     """What the manifest at *path* lists; None where it cannot be read."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Listed)
+        return msgspec.json.decode(_whole(path), type=Listed)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
+
+
+def _whole(path: Path) -> bytes:
+    """The bytes of a manifest, checked. One that an earlier version wrote has no checksum of its own."""
+    content = path.read_bytes()
+    found = _OWN.search(content)
+    if found and xxhash.xxh3_128_hexdigest(content[: found.start(1)] + content[found.end(1) :]) != found[1].decode():
+        raise msgspec.DecodeError("its checksum is another")
+    return content
 
 
 def published(entries: dict[str, Entry]) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ the catalog.
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,9 @@ from sojourn.store.schemas import IDENTITY, QUARANTINE, RUNS, run_row
 
 _MERGED = "merged-"
 """How the name of a file begins that holds the rows of several runs."""
+
+_BATCH = 10_000
+"""Rows that are held at a time."""
 
 _GRACE = 600.0
 """Seconds for which a file stays whose rows moved to another: a reader may have looked up its name before."""
@@ -75,7 +78,7 @@ def is_recorded(home: Path, catalog: Catalog, run_id: str) -> bool:
 def add_run(home: Path, catalog: Catalog, report: dict[str, Any], message: str | None) -> None:
     """Write the row of a run."""
     target = run_path(home, report["run_id"])
-    _written(target, lambda: pq.write_table(run_row(report, message), target))
+    _write(target, RUNS, run_row(report, message).to_reader())
     catalog.runs.append(report["run_id"])
 
 
@@ -87,7 +90,8 @@ def reword(home: Path, catalog: Catalog, run_id: str, message: str) -> None:
         if pc.any(is_it).as_py():
             told = pc.if_else(is_it, message, rows["message"])
             content = pa.BufferOutputStream()
-            pq.write_table(rows.set_column(RUNS.names.index("message"), RUNS.field("message"), told), content)
+            fresh = rows.set_column(RUNS.names.index("message"), RUNS.field("message"), told)
+            pq.write_table(fresh, content, write_page_checksum=True)
             write_whole(path, content.getvalue().to_pybytes())
 
 
@@ -104,8 +108,7 @@ def merge_runs(home: Path, catalog: Catalog, goes: str, *, is_dry: bool) -> int:
         rows = int(connection.execute(f"select count(*) from {source} where {goes}").fetchall()[0][0])
         if is_dry or (not rows and len(paths) == 1):
             return rows
-        rest = f"copy (from {source} where not ({goes})) to {engine.quote(str(target))} (format parquet)"
-        _written(target, lambda: connection.execute(rest))
+        _write(target, RUNS, _rows(connection, f"from {source} where not ({goes})"))
     catalog.runs = [name]
     _retire(home, catalog, paths)
     return rows
@@ -122,7 +125,7 @@ def standing(
         return
     with engine.connect() as connection:
         sql = f"select {', '.join(names)} from {engine.parquet(paths)} where {where}"
-        yield connection.sql(sql).to_arrow_reader(10_000)
+        yield _rows(connection, sql)
 
 
 def withdraw(home: Path, catalog: Catalog, report: dict[str, Any], replayed: Path) -> None:
@@ -135,8 +138,7 @@ def withdraw(home: Path, catalog: Catalog, report: dict[str, Any], replayed: Pat
     target = quarantine_path(home, fresh := f"{folder}{report['run_id']}-rest.parquet")
     rest = f"from {engine.parquet(paths)} anti join (from {engine.parquet([replayed])}) using ({', '.join(IDENTITY)})"
     with engine.connect() as connection:
-        copy = f"copy ({rest}) to {engine.quote(str(target))} (format parquet)"
-        _written(target, lambda: connection.execute(copy))
+        _write(target, QUARANTINE, _rows(connection, rest))
     catalog.quarantine = [*(name for name in catalog.quarantine if name not in known), fresh]
     _retire(home, catalog, paths)
 
@@ -153,8 +155,7 @@ def add_quarantine(home: Path, catalog: Catalog, report: dict[str, Any], staged:
         if known:
             identity = ", ".join(IDENTITY)
             fresh += f" anti join (select {identity} from {engine.parquet(known)}) using ({identity})"
-        copy = f"copy ({fresh}) to {engine.quote(str(target))} (format parquet)"
-        _written(target, lambda: connection.execute(copy))
+        _write(target, QUARANTINE, _rows(connection, fresh))
     if pq.read_metadata(target).num_rows:
         catalog.quarantine.append(name)
     else:
@@ -177,9 +178,15 @@ def _retire(home: Path, catalog: Catalog, paths: list[Path]) -> None:
     catalog.retired |= {str(path.relative_to(home)): now for path in paths}
 
 
-def _written(target: Path, write: Callable[[], object]) -> None:
-    """Have *target* written, durably."""
+def _rows(connection: engine.Connection, sql: str) -> pa.RecordBatchReader:
+    return connection.sql(sql).to_arrow_reader(_BATCH)
+
+
+def _write(target: Path, schema: pa.Schema, rows: pa.RecordBatchReader) -> None:
+    """Have *target* written, durably; its pages have checksums, so that `verify` notices a single other byte."""
     make_folder(target.parent)
-    write()
+    with pq.ParquetWriter(target, schema, write_page_checksum=True) as writer:
+        for batch in rows:
+            writer.write_table(pa.Table.from_batches([batch]).cast(schema))
     sync(target)
     sync(target.parent)

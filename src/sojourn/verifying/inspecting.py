@@ -98,7 +98,7 @@ def own_files(store: Store, name: str) -> Check:
     for path in store.own_files(name):
         check.checked += 1
         try:
-            for _ in pq.ParquetFile(path).iter_batches():
+            for _ in pq.ParquetFile(path, page_checksum_verification=True).iter_batches():
                 pass
         except FileNotFoundError:
             check.problems.append(f"the file {path} is gone")

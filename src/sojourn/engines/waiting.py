@@ -1,14 +1,17 @@
 """Waiting for an engine so that an interrupt (Ctrl-C, or being told to end) reaches it."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TypeVar
 
 Result = TypeVar("Result")
 
+_AGAIN = 0.1
+"""Seconds until work is cancelled again that goes on."""
+
 
 def waited_for(work: Callable[[], Result], cancel: Callable[[], object]) -> Result:
-    """What *work* gives, done in a thread aside; an interrupt while it lasts calls *cancel*, and goes on from there.
+    """What *work* gives, done in a thread aside; an interrupt meanwhile calls *cancel* until it ends, and goes on then.
 
     Signals reach Python between its own steps only: engines that compute for minutes would not notice.
     """
@@ -17,5 +20,7 @@ def waited_for(work: Callable[[], Result], cancel: Callable[[], object]) -> Resu
         try:
             return future.result()
         except KeyboardInterrupt:
-            cancel()
+            while not future.done():  # work that just begins has nothing to cancel yet
+                cancel()
+                wait([future], _AGAIN)
             raise

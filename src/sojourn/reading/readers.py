@@ -34,6 +34,7 @@ from sojourn.reading.sources import Task, blocks
 from sojourn.reading.streams import StreamLines
 from sojourn.reading.urls import derive
 from sojourn.reading.writing import Writer
+from sojourn.signals import held
 
 
 @dataclass(frozen=True)
@@ -105,22 +106,27 @@ def in_processes(todo: Iterator[Task], landing: Landing) -> Iterator[Part]:
     workers = workers_of(landing)
     method = "fork" if sys.platform == "linux" else "spawn"
     context = multiprocessing.get_context(method)
-    with ProcessPoolExecutor(workers, context, _begin_process, (landing,)) as pool:
-        under_way: set[Future[Part]] = {pool.submit(read_task, task) for task in islice(todo, workers * 2)}
-        try:
-            while under_way:
-                done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
-                under_way |= {pool.submit(read_task, task) for task in islice(todo, len(done))}
-                for future in done:
-                    yield future.result()
-        except BrokenProcessPool as error:
-            raise SojournError(
-                "reader_died",
-                "a reading process was ended from outside (out of memory?); nothing was published",
-            ) from error
-        finally:
-            for future in under_way:
-                future.cancel()
+    pool = ProcessPoolExecutor(workers, context, _begin_process, (landing,))
+    try:
+        under_way = {_begun(pool, task) for task in islice(todo, workers * 2)}
+        while under_way:
+            done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+            under_way |= {_begun(pool, task) for task in islice(todo, len(done))}
+            for future in done:
+                yield future.result()
+    except BrokenProcessPool as error:
+        raise SojournError(
+            "reader_died",
+            "a reading process was ended from outside (out of memory?); nothing was published",
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _begun(pool: ProcessPoolExecutor, task: Task) -> "Future[Part]":
+    """The part of *task* to come. A pool that is broken off while it starts a process, or notes a task, never ends."""
+    with held():
+        return pool.submit(read_task, task)
 
 
 def read_apart(landing: Landing, task: Task) -> Part:

@@ -89,7 +89,8 @@ def session_of_spark() -> Iterator[spark.Spark]:
         "spark.sql.adaptive.enabled": "false",
         "spark.sql.codegen.wholeStage": "false",
         "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
+        # for one compiler Java keeps so little room that it stops compiling after a dozen runs
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -XX:+UseSerialGC",
     }
     with spark.connect("local[2]", quick, None) as session:
         yield session

@@ -41,7 +41,7 @@ def of_runs(store: Store, pipeline: str | None, runs: Sequence[str], memory: int
     by = recomputing.by_rules(name, before), recomputing.by_rules(name, after)
     with tempfile.TemporaryDirectory(prefix="sojourn-") as folder:
         spill = Path(folder)
-        with engine.attached(sides, memory or engine.DEFAULT_MEMORY, spill) as connection:
+        with engine.attached(sides, memory, spill) as connection:
             found = _moved(connection, *by)
             late, why_not = _late(connection, store, by[1], before, after, _spans(*by))
     runs_told = {"before": _run(before), "after": _run(after)}
@@ -66,7 +66,7 @@ def supposed(store: Store, pipeline: str, settings: Sequence[str], memory: int |
         if now.events.format == "streams" or not current.exists():
             current = recomputing.compute(store, now, kept, folder / "before", memory)
         sides = {"before": current, "after": recomputing.compute(store, then, kept, folder / "after", memory)}
-        with engine.attached(sides, memory or engine.DEFAULT_MEMORY, folder / "spill") as connection:
+        with engine.attached(sides, memory, folder / "spill") as connection:
             found = _moved(connection, now, then)
     after = {"run_id": None, "events": kept.events, "set": list(settings)}
     return {"pipeline": now.name, "before": _run(kept), "after": after, **found, "late": None, "notes": []}

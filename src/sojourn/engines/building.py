@@ -59,8 +59,7 @@ def build(
 @contextmanager
 def opened(snapshot: Path, memory: int | None, spill: Path, until: int | None) -> Iterator[Connection]:
     """A connection whose tables go into *snapshot*, with the relations of one row that plans read."""
-    limits = memory or engine.DEFAULT_MEMORY, spill
-    with engine.connect(*limits) as connection, attached_snapshot(connection, snapshot):
+    with engine.connect(memory, spill) as connection, attached_snapshot(connection, snapshot):
         limit(connection, until)
         yield connection
 

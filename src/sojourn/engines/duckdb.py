@@ -46,7 +46,10 @@ def fitting(size: int) -> int:
 
 @contextmanager
 def connect(memory: int | None = None, spill: Path | None = None, threads: int | None = None) -> Iterator[Connection]:
-    """An in-memory DuckDB in UTC that never looks for extensions; DuckDB's errors come out as ours."""
+    """An in-memory DuckDB in UTC that never looks for extensions; DuckDB's errors come out as ours.
+
+    *memory* bounds it, in bytes; one that has a folder to *spill* to is bounded in any case.
+    """
     connection = duckdb.connect(
         config={
             "autoinstall_known_extensions": False,
@@ -57,8 +60,8 @@ def connect(memory: int | None = None, spill: Path | None = None, threads: int |
     with closing(connection), _told():
         connection.execute("set global TimeZone = 'UTC'")  # global: for its cursors too
         connection.execute("set enable_progress_bar = false")  # on where Python has no script: in the midst of --json
-        if memory is not None:
-            limit = max(_LEAST, int((memory - _PROCESS) * _COUNTED))
+        if memory is not None or spill is not None:
+            limit = max(_LEAST, int(((memory or DEFAULT_MEMORY) - _PROCESS) * _COUNTED))
             connection.execute(f"set memory_limit = '{limit}B'")
         if spill is not None:
             connection.execute(f"set temp_directory = {quote(str(spill))}")

@@ -31,7 +31,7 @@ def rewrite(
     """Write those of the kept *files* that *held* rows of the *actors* anew into *folder*, without these rows."""
     folder.mkdir(parents=True, exist_ok=True)
     done = []
-    with engine.connect(engine.DEFAULT_MEMORY, folder / "spill") as connection:
+    with engine.connect(spill=folder / "spill") as connection:
         for number, (file, path) in enumerate(files):
             if path not in held:
                 continue

@@ -98,7 +98,7 @@ def gather(
     whole = folder / "standing.parquet"
     quarantine.copy(store, whole, pipeline=pipeline, reason=reason)
     found = Standing(folder / "asked.parquet", folder / "again.parquet", _inputs(known), [])
-    with engine.connect(memory or engine.DEFAULT_MEMORY, folder / "spill") as connection:
+    with engine.connect(memory, folder / "spill") as connection:
         _match(connection, whole, found.inputs)
         _take_entries(connection, found.inputs, folder)
         _write(connection, found)
@@ -135,7 +135,7 @@ def changes(
     gone, fresh = folder / "replayed.parquet", folder / "changed.parquet"
     identity = ", ".join(IDENTITY)
     same = quarantine.is_same("a", "s")
-    with engine.connect(memory or engine.DEFAULT_MEMORY, folder / "spill") as connection:
+    with engine.connect(memory, folder / "spill") as connection:
         connection.execute(f"create view asked as from {engine.parquet([standing.rows])}")
         rows = engine.parquet([still]) if still is not None else "(select * from asked where false)"
         # of equal contents the first by name stands for all

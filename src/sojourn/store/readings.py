@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from sojourn.engines.duckdb import identifier
+from sojourn.engines.duckdb import DEFAULT_MEMORY, identifier
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Limits:
     Of more than two cores one stays free for whatever else the process does.
     """
 
-    memory: int = 640_000_000
+    memory: int = DEFAULT_MEMORY
     threads: int = max(2, (os.cpu_count() or 1) - 1)
 
 

@@ -43,7 +43,7 @@ def _deal(
     count, salt = chance.randint(2, MOST_PARTS), chance.getrandbits(32)
     bounds = [0, *sorted(chance.randrange(_PLACES) for _ in range(count - 1)), _PLACES]
     parts: list[tuple[list[EventFile], int]] = []
-    with engine.connect(memory or engine.DEFAULT_MEMORY, folder / "spill") as connection:
+    with engine.connect(memory, folder / "spill") as connection:
         for number, (low, high) in enumerate(pairwise(bounds)):
             (folder / str(number)).mkdir(parents=True, exist_ok=True)
             fresh: list[EventFile] = []

@@ -148,7 +148,7 @@ class _Again:
     def beside(self, other: Path | None) -> Iterator[Connection]:
         """The whole snapshot attached as `after`, and the *other* one as `before`."""
         sides = {"after": self.whole} | ({"before": other} if other is not None else {})
-        with engine.attached(sides, self.asked.memory or engine.DEFAULT_MEMORY, self.folder / "spill") as connection:
+        with engine.attached(sides, self.asked.memory, self.folder / "spill") as connection:
             yield connection
 
 

@@ -60,12 +60,22 @@ def test_local_times() -> None:
     assert local_time(at("2021-03-28T01:00:00Z"), "Europe/Berlin").hour == 3
 
 
-def test_patterns_read_fixed_digits() -> None:
-    """Declared strptime formats: fixed widths, the rest literally."""
+def test_patterns_read_digits() -> None:
+    """Declared strptime formats: one digit only where none can stand beside it, the rest literally."""
     brief = "%d/%m/%Y %H:%M:%S"
     assert read_pattern("02/03/2017 20:22:00", brief, "UTC") == at("2017-03-02T20:22:00Z")
-    for wrong in ("2/3/2017 20:22:00", "02/13/2017 20:22:00", "02/03/2017 24:00:00", "02/03/2017  20:22:00"):
+    for wrong in (
+        "002/3/2017 20:22:00",
+        "/3/2017 20:22:00",
+        "02/03/217 20:22:00",
+        "02/13/2017 20:22:00",
+        "02/03/2017 24:00:00",
+        "02/03/2017  20:22:00",
+    ):
         assert read_pattern(wrong, brief, "UTC") is None
+    assert read_pattern("2/3/2017 9:5:0", brief, "UTC") == at("2017-03-02T09:05:00Z")
+    assert read_pattern("20170302T9", "%Y%m%dT%H", "UTC") == at("2017-03-02T09:00:00Z")
+    assert read_pattern("2017032T09", "%Y%m%dT%H", "UTC") is None
     assert read_pattern("02/03/2017 20:22:60", brief, "UTC") is None
     assert read_pattern("690101.9999999+02", "%y%m%d.%f%z", "UTC") == at("1969-01-01T00:00:00.999999+02:00")
     assert read_pattern("68-01-01 100%", "%y-%m-%d 100%%", "Asia/Tokyo") == at("2068-01-01T00:00:00+09:00")

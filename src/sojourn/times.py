@@ -24,6 +24,7 @@ _DIRECTIVES = {
     "H": r"(?P<H>\d\d)", "M": r"(?P<M>\d\d)", "S": r"(?P<S>\d\d)", "f": r"(?P<f>\d{1,9})",
     "z": r"(?P<z>Z|[+-]\d\d(?::?\d\d)?)", "%": "%",
 }  # fmt: skip
+_SHORTER = {_DIRECTIVES[name]: rf"(?P<{name}>\d\d?)" for name in "mdHMS"}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(us|ms|s|m|h|d)", re.ASCII)
 _DURATION_UNITS = {"us": 1, "ms": 1_000, "s": 10**6, "m": 60 * 10**6, "h": 3_600 * 10**6, "d": 86_400 * 10**6}
 
@@ -50,7 +51,10 @@ def parse_iso(text: str, zone: ZoneInfo) -> int | None:
 
 @lru_cache(maxsize=64)
 def pattern_regex(pattern: str) -> re.Pattern[str]:
-    """The regular expression of a strptime pattern; `ValueError` names what it cannot read."""
+    """The regular expression of a strptime pattern; `ValueError` names what it cannot read.
+
+    Month, day, hour, minute and second may have one digit where no other digit can stand beside them.
+    """
     parts, rest = [], pattern
     while rest:
         if rest[0] != "%":
@@ -61,6 +65,8 @@ def pattern_regex(pattern: str) -> re.Pattern[str]:
             raise ValueError(f"{pattern!r}: %{rest[1:2]} is not supported; use %Y %y %m %d %H %M %S %f %z")
         parts.append(_DIRECTIVES[rest[1]])
         rest = rest[2:]
+    around = zip(["", *parts], parts, [*parts[1:], ""], strict=False)
+    parts = [_SHORTER.get(part, part) if _no_digit(before, after) else part for before, part, after in around]
     if not all(re.search(rf"\(\?P<[{names}]>", "".join(parts)) for names in ("Yy", "m", "d")):
         raise ValueError(f"{pattern!r} needs year, month and day (%Y or %y, %m, %d)")
     try:
@@ -70,7 +76,7 @@ def pattern_regex(pattern: str) -> re.Pattern[str]:
 
 
 def parse_pattern(text: str, pattern: str, zone: ZoneInfo) -> int | None:
-    """Epoch microseconds of *text* under a strptime *pattern* (two-digit fields), or None."""
+    """Epoch microseconds of *text* under a strptime *pattern*, or None."""
     found = pattern_regex(pattern).fullmatch(text)
     if found is None:
         return None
@@ -123,6 +129,11 @@ def offset_seconds(offset: str) -> int | None:
     if hours > 23 or minutes > 59:
         return None
     return (-1 if offset[0] == "-" else 1) * (hours * 3600 + minutes * 60)
+
+
+def _no_digit(*expressions: str) -> bool:
+    """Whether none of the *expressions*, each of a directive or a character, can be a digit."""
+    return not any(one.startswith("(") or one[-1:].isdigit() for one in expressions)
 
 
 def _full_year(two_digits: str) -> str:

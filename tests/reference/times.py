@@ -43,7 +43,10 @@ def read_iso(text: str, zone: str) -> int | None:
 
 
 def read_pattern(text: str, pattern: str, zone: str) -> int | None:
-    """A strptime pattern, digits of fixed width; a part of the time that it does not name is zero."""
+    """A strptime pattern; a part of the time that it does not name is zero.
+
+    A part of two digits may have one where the pattern has none of its digits beside it.
+    """
     found = re.fullmatch(_expression(pattern), text)
     return None if found is None else _instant(found.groupdict(), zone)
 
@@ -75,11 +78,21 @@ def local_time(instant: int, zone: str) -> datetime:
 
 
 def _expression(pattern: str) -> str:
-    parts = re.split(r"(%.)", pattern)
-    for part in parts[1::2]:
-        if part not in _DIRECTIVES:
-            raise ValueError(f"{part} in {pattern!r} is not read here")
-    return "".join(_DIRECTIVES[part] if part in _DIRECTIVES else re.escape(part) for part in parts)
+    tokens = re.findall(r"%.|.", pattern, re.DOTALL)
+    expression = ""
+    for at, token in enumerate(tokens):
+        part = _DIRECTIVES.get(token, re.escape(token))
+        if len(token) == 2 and token not in _DIRECTIVES:
+            raise ValueError(f"{token} in {pattern!r} is not read here")
+        neighbours = tokens[max(at - 1, 0) : at] + tokens[at + 1 : at + 2]
+        if token in ("%m", "%d", "%H", "%M", "%S") and not any(map(_has_digits, neighbours)):
+            part = part.replace("{2}", "{1,2}")
+        expression += part
+    return expression
+
+
+def _has_digits(token: str) -> bool:
+    return (token in _DIRECTIVES and token != "%%") or token.isdigit()
 
 
 def _instant(parts: dict[str, str | None], zone: str) -> int | None:

@@ -18,6 +18,7 @@ FIRST = (
     shop(4, "10:00:00", "bob"),
     shop(5, "08:00:00", "cat"),
     shop(6, "11:00:00", "dan"),  # the latest
+    shop(5, "18:00:00", "cat"),  # a copy that comes after the event, and is none
 )
 SECOND = (
     shop(7, "09:25:00", "ann"),  # late by 95 minutes: joins ann's first two sessions, her third becomes her second
@@ -185,7 +186,8 @@ def test_a_file_stands_for_its_rules(place: Place, tmp_path: Path) -> None:
         ("sesions.gap=20m", "unknown_setting", "did you mean 'sessions'?"),
         ("sessions.gpa=20m", "bad_pipeline", "did you mean 'gap'?"),
         ("sessions.gap=20 parsecs", "bad_pipeline", "is not a duration"),
-        ("sessions.gap=20", "bad_pipeline", "Expected `str`, got `int`"),
+        ("sessions.gap=20", "bad_pipeline", 'a number with its unit, such as "30m"'),
+        ("sessions.suspect.within=10", "bad_pipeline", 'a number with its unit, such as "10s"'),
         ("sessions.rule=key", "bad_pipeline", "need the field session_key"),
         ("tables.sesions={}", "bad_pipeline", "did you mean 'sessions'?"),
         ("bucket_timezone=Mars/Olympus", "bad_pipeline", "is not a time zone"),

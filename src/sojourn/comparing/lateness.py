@@ -50,7 +50,7 @@ def report(connection: Connection, files: Added, pipeline: Pipeline, tables: Seq
 
     *connection* has the snapshots `before` and `after`.
     """
-    latest = _latest(connection, files.old)
+    latest = _latest(connection, files.old, pipeline)
     _keep_new(connection, files, pipeline)
     connection.execute(f"create or replace temp table _late as select * from _new where occurred_at < {latest}")
     new, late = number(connection, "select count(*) from _new"), number(connection, "select count(*) from _late")
@@ -69,8 +69,12 @@ def _is_of_events(file: KeptFile) -> bool:
     return Path(file.name).name.startswith("events-") and file.rows > 0
 
 
-def _latest(connection: Connection, old: Sequence[Path]) -> int:
-    return int(connection.execute(f"select max(occurred_at) from {parquet(old)}").fetchall()[0][0])
+def _latest(connection: Connection, old: Sequence[Path], pipeline: Pipeline) -> int:
+    records = parquet(old)
+    keys = [identifier(key) for key in pipeline.events.identity]
+    if keys and "occurred_at" not in keys:  # of copies with one id the first is the event
+        records = f"(select min(occurred_at) as occurred_at from {records} group by {', '.join(keys)})"
+    return int(connection.execute(f"select max(occurred_at) from {records}").fetchall()[0][0])
 
 
 def _keep_new(connection: Connection, files: Added, pipeline: Pipeline) -> None:

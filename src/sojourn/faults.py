@@ -72,5 +72,6 @@ def _of_goal(goal: Goal, pipeline: Pipeline, at: str) -> Iterator[Fault]:
         if value == "":
             yield f"{at}.{name}", "it is empty"
     for name in ("sessions", "first_session_page_views"):
-        if (getattr(goal, name) or 1) < 1 or getattr(goal, name) == 0:
-            yield f"{at}.{name}", "a number from 1"
+        number = getattr(goal, name)
+        if number is not None and not 1 <= number <= 1_000_000:
+            yield f"{at}.{name}", "a number from 1 to 1000000"

@@ -33,6 +33,7 @@ from sojourn.pipeline import (
 _TIMES = {"events": ("occurred_at",), "servers": ("created_at", "destroyed_at")}
 _LABELS = ("experiments",)
 _REQUIRED = {"events": ("occurred_at", "event_id", "session_key"), "servers": ("id",)}
+_MEASURES = {"gap": '"30m"', "within": '"10s"', "max_record": '"16MiB"'}
 _RESERVED = {"sojourn", "main", "temp", "system", "public", "information_schema", "pg_catalog", "memory", "state"}
 
 
@@ -73,9 +74,10 @@ def load(name_or_path: str) -> Pipeline:
 
 def to_begin(name: str) -> str:
     """The command that publishes the pipeline *name* for the first time."""
-    sources = list(load(name).source) if name in ready_pipelines() else []
+    is_ready = name in ready_pipelines()
+    sources = list(load(name).source) if is_ready else []
     given = [f"{source}=FILE" for source in sources] if len(sources) > 1 else ["FILE"]
-    return f"sojourn run {name} {' '.join(given)}"
+    return f"sojourn run {name}{'' if is_ready else '.toml'} {' '.join(given)}"
 
 
 def parse(text: str, *, name: str, where: str, folder: Path) -> Pipeline:
@@ -228,7 +230,10 @@ def _of_kind(value: Any, kind: type[Struct], path: str, where: str) -> None:
         key = re.split(r"[.\[`]", below.removeprefix("."))[0]
         words = _words(get_type_hints(kind).get(key))
         choice = f"; use one of {', '.join(words)}" if words else ""
-        raise bad(where, path + below.rstrip("`"), text + choice) from error
+        at = path + below.rstrip("`")
+        if (example := _MEASURES.get(at.rpartition(".")[2])) is not None:
+            choice = f"; write a number with its unit, such as {example}"
+        raise bad(where, at, text + choice) from error
 
 
 def _words(hint: Any) -> list[str]:

@@ -1,11 +1,15 @@
 """Every mistake of a person is one clear sentence on standard error, with the right exit status."""
 
+import bz2
 import gzip
+import lzma
 import os
 import socket
 import subprocess
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import zstandard
 
@@ -64,12 +68,15 @@ def told(done: Result, status: int, *words: str) -> None:
         ("array.json", 1, ["array.json", "JSON array", "jq"]),
         ("lines_of_array.json", 1, ["lines_of_array.json", "JSON array", "jq"]),
         ("pretty.json", 1, ["pretty.json", "pretty-printed", "jq"]),
-        ("pretty.json.gz", 1, ["pretty.json.gz", "pretty-printed"]),
+        ("pretty.json.gz", 1, ["pretty.json.gz", "pretty-printed", "gunzip -c pretty.json.gz | jq"]),
         ("cut.gz", 1, ["cut.gz", "unpack"]),
         ("two_bytes.gz", 1, ["two_bytes.gz", "unpack"]),
         ("spoiled.gz", 1, ["spoiled.gz", "unpack"]),
         ("cut.zst", 1, ["cut.zst", "unpack"]),
         ("spoiled.zst", 1, ["spoiled.zst", "unpack"]),
+        ("good.jsonl.bz2", 2, ["good.jsonl.bz2", "bzip2", "bunzip2 -c good.jsonl.bz2 | sojourn"]),
+        ("xz.jsonl", 2, ["xz.jsonl", "unxz -c xz.jsonl"]),
+        ("good.zip", 2, ["good.zip", "unzip -p good.zip"]),
     ],
 )
 def test_sources_that_cannot_be_read(
@@ -87,6 +94,9 @@ def test_sources_that_cannot_be_read(
     home.path("two_bytes.gz", packed[:2])
     home.path("cut.zst", zstandard.compress(GOOD * 100)[:-5])
     home.path("spoiled.zst", b"\x28\xb5\x2f\xfdno frame at all")
+    home.path("good.jsonl.bz2", bz2.compress(GOOD))
+    home.path("xz.jsonl", lzma.compress(GOOD))
+    home.path("good.zip", b"PK\x03\x04" + bytes(26) + GOOD)
     packed[30] ^= 0xFF
     home.path("spoiled.gz", packed)
     monkeypatch.chdir(home.folder)
@@ -99,6 +109,9 @@ def test_a_document_through_standard_input_is_recognised(home: Home) -> None:
     """As it is in a file: a download often is one big array."""
     done = home.process("run", "webshop", "-", stdin=b'[\n{"id": 1},\n{"id": 2}\n]\n')
     told(done, 1, "standard input", "JSON array", "jq")
+    told(home.process("run", "webshop", "-", stdin=bz2.compress(GOOD)), 2, "bzip2 -dc | sojourn")
+    begins_alike = home.path("x.jsonl", b"BZh91 is a text\n" + GOOD)
+    assert home.call("run", "webshop", begins_alike, "--json").json["ledger"]["quarantined"] == {"invalid_json": 1}
 
 
 @pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="needs a file that nobody can open")
@@ -250,6 +263,19 @@ def test_a_column_that_the_file_lacks(home: Home) -> None:
         "occurred_at",
         "whenn, who",
     )
+    told(home.call("run", own, home.path("y.csv", "\nwhen,who\n")), 2, "y.csv", "its first line is blank")
+
+
+def test_a_column_that_stands_twice(home: Home) -> None:
+    """Which is meant, nobody knows; columns that nobody reads may be called alike, or nothing at all."""
+    own = home.path("own.toml", CSV)
+    told(home.call("run", own, home.path("x.csv", "when,who,who\n")), 2, "x.csv", "2 columns named 'who'", "rename")
+    row = pa.table([["2022-03-01T10:00:00"], ["c"], ["d"]], ["when", "who", "who"])
+    pq.write_table(row, home.path("x.parquet", b""))
+    told(home.call("run", own, home.folder / "x.parquet"), 2, "x.parquet", "2 columns named 'who'")
+    rows = b'when,,who,,\n2022-03-01T10:00:00,1,c,2,\n2022-03-01T10:01:00,1,"c",2,\n'
+    assert home.run(own, rows, name="y.csv")["ledger"]["accepted"] == 2
+    assert home.call("sql", "select actor, events from own.sessions", "--json").json == [{"actor": "c", "events": 2}]
 
 
 def test_files_of_another_format(home: Home) -> None:

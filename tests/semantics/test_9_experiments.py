@@ -139,6 +139,7 @@ def test_9_1_declared_variants_and_control(home: Home) -> None:
         ('[goals.a]\npage = "/"\nsessions = 2', "say one of"),
         ("[goals.a]", "say one of"),
         ("[goals.a]\nsessions = 0", "from 1"),
+        (f"[goals.a]\nfirst_session_page_views = {10**20}", "from 1 to 1000000"),
         ('[goals.a]\nevent = ""', "empty"),
         ('[goals.a]\nsessions = "two"', "goals.a.sessions"),
     ],

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sojourn.errors import SojournError
-from sojourn.reading.inputs import Input
+from sojourn.reading.inputs import Input, refuse_repeated
 from sojourn.reading.sources import Task
 
 _AT_ONCE = 1 << 20
@@ -82,6 +82,7 @@ def types_of(given: Input, wanted: set[str]) -> tuple[str, ...]:
         schema = pq.read_schema(given.path)
     except pa.ArrowException as error:
         raise SojournError("corrupt_file", f"{given.name} is not a readable Parquet file: {error}") from error
+    refuse_repeated(given, schema.names, wanted)
     fields = [schema.field(at) for at, name in enumerate(schema.names) if name in wanted]
     return (base64.b64encode(pa.schema(fields).serialize().to_pybytes()).decode(),)
 

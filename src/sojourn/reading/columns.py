@@ -203,9 +203,10 @@ def _pattern(pattern: str, contract: Contract) -> Cast:
             return pa.nulls(len(column), pa.int64())
         if "f" not in group and (moved := _by_place(column, pattern)) is not None:
             return _iso(contract)(moved)
-        iso = "{Y}-{m}-{d}T{H}:{M}:{S}".format(**group) + (f".{group['f']}" if "f" in group else "")
+        iso = "{Y}-{m}-{d} {H}:{M}:{S}".format(**group) + (f".{group['f']}" if "f" in group else "")
         known = pc.match_substring_regex(column, unnamed)
-        return _iso(contract)(pc.if_else(known, pc.replace_substring_regex(column, unnamed, iso), None))
+        moved = pc.if_else(known, pc.replace_substring_regex(column, unnamed, iso), None)
+        return _iso(contract)(pc.replace_substring_regex(moved, r"([-: ])(\d)\b", r"\10\2"))  # one digit becomes two
 
     return cast
 

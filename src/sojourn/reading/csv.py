@@ -118,17 +118,18 @@ class CsvLines:
     def _cells(self, lines: bytes, header: tuple[str, ...]) -> dict[str, pa.Array]:
         if not lines:
             return {name: pa.array([], pa.string()) for name in header}
+        places = [str(at) for at in range(len(header))]  # what nobody reads may have no name, or that of another
         table = arrow_csv.read_csv(
             pa.BufferReader(lines),
-            read_options=arrow_csv.ReadOptions(column_names=list(header), use_threads=False, block_size=1 << 30),
+            read_options=arrow_csv.ReadOptions(column_names=places, use_threads=False, block_size=1 << 30),
             parse_options=arrow_csv.ParseOptions(
                 delimiter=self.contract.source.delimiter, quote_char=False, ignore_empty_lines=False
             ),
             convert_options=arrow_csv.ConvertOptions(
-                column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=True, null_values=[""]
+                column_types=dict.fromkeys(places, pa.string()), strings_can_be_null=True, null_values=[""]
             ),
         )
-        return {name: table[name].combine_chunks() for name in header}
+        return {name: column.combine_chunks() for name, column in zip(header, table.columns, strict=True)}
 
 
 def _without(text: bytes, starts: Places, ends: Places, odd: Places) -> bytes:

@@ -31,6 +31,8 @@ def refuse_documents(given: Input | Task) -> None:
     if what is not None:
         convert = f"jq -c '{'.[]' if 'array' in what else '.'}'"
         name, example = source.name, f"{convert} {source.name} > events.jsonl"
+        if source.is_compressed:
+            example = f"{'zstd -dc' if name.endswith('.zst') else 'gunzip -c'} {name} | {convert} > events.jsonl"
         if source.path is None or source.is_pipe:
             name, example = "standard input" if source.path is None else name, f"... | {convert} | sojourn ..."
         raise SojournError(

@@ -3,7 +3,8 @@
 import glob
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -12,7 +13,7 @@ from msgspec.structs import replace
 
 from sojourn.errors import SojournError, UsageError
 from sojourn.pipeline import Source
-from sojourn.reading.unpacking import is_packed
+from sojourn.reading.unpacking import MAGIC, is_packed, refuse_foreign
 
 _SUFFIXES = {
     "jsonl": {".json", ".jsonl", ".ndjson", ".log", ".txt"},
@@ -98,6 +99,15 @@ def open_input(path: str, name: str) -> BinaryIO:
         raise UsageError("unreadable_file", f"cannot read {name}: {error.strerror}") from error
 
 
+def refuse_repeated(given: Input, columns: Sequence[str], wanted: set[str]) -> None:
+    """Raise when a *wanted* column of a file stands in it more than once: which of them is meant?"""
+    for column, count in Counter(columns).items():
+        if count > 1 and column in wanted:
+            raise UsageError(
+                "repeated_column", f"{given.name} has {count} columns named {column!r}; rename all but one of them"
+            )
+
+
 def _expand(argument: str, source_format: str) -> list[str]:
     if not argument:
         raise UsageError("no_such_file", "a source is empty text; name a file, a directory, a glob, or -")
@@ -157,6 +167,7 @@ def _input(path: str, source: str) -> Input:
         return Input(path, path, is_pipe=True, source=source)
     with open_input(path, path) as file:
         status = os.fstat(file.fileno())
-        magic = file.read(4)
+        magic = file.read(MAGIC)
+    refuse_foreign(magic, path)
     stamp = (status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
     return Input(path, path, status.st_size, status.st_ino, is_packed(magic), source=source, stamp=stamp)

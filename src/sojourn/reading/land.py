@@ -11,7 +11,7 @@ from sojourn.reading.again import types_of
 from sojourn.reading.csv import header_of
 from sojourn.reading.documents import refuse_documents
 from sojourn.reading.forgotten import withdraw
-from sojourn.reading.inputs import Input
+from sojourn.reading.inputs import Input, refuse_repeated
 from sojourn.reading.known import KnownInput, Recognised, Skipped, again, digest_of
 from sojourn.reading.readers import Landing, Part, in_processes, in_this_process, workers_of
 from sojourn.reading.sources import Start, Task, first_line, tasks
@@ -192,13 +192,14 @@ def _with_headers(todo: Iterator[Task], landed: Landed) -> Iterator[Task]:
         if task.input_number not in landed.headers:
             header, is_line = header_of(first_line(task), source)
             landed.headers[task.input_number] = header
+            refuse_repeated(task.input, header, {declared.keys("csv")[0] for declared in source.fields.values()})
             for name, declared in source.fields.items():
                 if declared.required and declared.keys("csv")[0] not in header:
                     raise UsageError(
                         "unknown_column",
                         f"{task.input.name} has no column {declared.keys('csv')[0]!r} (the field {name}); "
-                        f"its first line names {', '.join(header)}; for files without a header line "
-                        "name the columns in the pipeline: columns = [...]",
+                        f"its first line {'names ' + ', '.join(header) if any(header) else 'is blank'}; for files "
+                        "without a header line name the columns in the pipeline: columns = [...]",
                     )
         yield replace(task, header=header, has_header_line=is_line and task.first == 0)
 

@@ -10,6 +10,7 @@ import html
 import json
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 from urllib.parse import unquote, unquote_plus
 
@@ -100,9 +101,12 @@ def _nested(text: str, with_keys: bool, depth: int) -> set[str]:
 
 def _decoded(raw: bytes) -> Iterator[str]:
     """The text of *raw* in each encoding that it may have."""
-    yield raw.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
+    text = raw.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
+    yield text
     if not raw.isascii():
         yield raw.decode("latin-1")
+        if (legible := raw.decode("utf-8", "ignore")) != text:  # as many programs read it
+            yield legible
     if b"\0" in raw:
         yield raw.replace(b"\0", b"").decode("utf-8", "surrogateescape")
         for codec, width in _WIDE.items():
@@ -183,6 +187,7 @@ def _unescaped(text: str) -> str:
 _DECODERS: tuple[tuple[str, Callable[[str], str]], ...] = (
     ("\\", _unescaped),
     ("%", unquote),
+    ("%", partial(unquote, encoding="latin-1")),
     ("+", unquote_plus),
     ("&", html.unescape),
 )

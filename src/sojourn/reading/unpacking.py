@@ -7,11 +7,18 @@ from typing import Any, BinaryIO
 
 import zstandard
 
-from sojourn.errors import SojournError
+from sojourn.errors import SojournError, UsageError
 
 _PACKED = 1 << 14
 _STEP = 4 << 20
 _AT_ONCE = 1 << 20
+_FOREIGN = {  # what a packed file may begin with: by what it was packed, and what unpacks it
+    b"BZh": ("bzip2", "bunzip2 -c"),
+    b"\xfd7zXZ\x00": ("xz", "unxz -c"),
+    b"PK\x03\x04": ("zip", "unzip -p"),
+}
+MAGIC = 10
+"""So many of its first bytes tell by what a file is packed."""
 
 
 def read_up_to(stream: BinaryIO, most: int, name: str) -> bytes:
@@ -31,7 +38,8 @@ def read_up_to(stream: BinaryIO, most: int, name: str) -> bytes:
 def decompressed(raw: BinaryIO) -> BinaryIO:
     """The content of *raw*, which may be packed or not."""
     buffered = io.BufferedReader(raw) if not hasattr(raw, "peek") else raw  # type: ignore[type-var] # a raw file
-    magic = buffered.peek(4)[:4]
+    magic = buffered.peek(MAGIC)[:MAGIC]
+    refuse_foreign(magic)
     if _is_gzip(magic):
         return gzip.GzipFile(fileobj=buffered)  # type: ignore[return-value] # reads as a binary file
     if _is_zstd(magic):
@@ -70,6 +78,18 @@ class _Zstd(io.RawIOBase):
 def is_packed(magic: bytes) -> bool:
     """Whether a file that begins with *magic* is packed."""
     return _is_gzip(magic) or _is_zstd(magic)
+
+
+def refuse_foreign(magic: bytes, name: str = "") -> None:
+    """Raise when what begins with *magic* is packed in a way that is not unpacked here; a stream has no *name*."""
+    for begin, (packer, unpack) in _FOREIGN.items():
+        if magic.startswith(begin) and (packer != "bzip2" or magic[4:] == b"1AY&SY"):  # "BZh" alone could be text
+            example = f"{unpack} {name} |" if name else f"... | {packer} -dc |" if packer != "zip" else "... | funzip |"
+            raise UsageError(
+                "packed_otherwise",
+                f"{name or 'the input'} is packed by {packer}, not by gzip or Zstandard; unpack it first, for "
+                f"example with: {example} sojourn run PIPELINE -",
+            )
 
 
 def _is_gzip(magic: bytes) -> bool:

@@ -1,7 +1,7 @@
 """Experiments: differences from the control as the table holds them."""
 
 from sojourn.charts import CHARTS, looks, themes
-from tests.charts.publishing import rows
+from tests.charts.publishing import experiments, rows
 
 COLUMNS = "experiment, variant, goal, users, goal_users, rate, difference, ci_low, ci_high, p_adjusted, warnings"
 
@@ -44,3 +44,11 @@ def test_many_names_do_not_overlap(drawn):
     given = [f"('default', 'v{at}', 'paid', 50, 20, 0.4, 0.2, 0.02, 0.36, 0.04, null)" for at in range(28)]
     spec = drawn("experiments", "pageviews", table(*given))
     assert spec["height"] == themes.on_page(spec)["height"] > 2 * looks.HEIGHT
+
+
+def test_what_a_picture_leaves_out_is_said(drawn):
+    """It has room for 30 comparisons; of more it names how many there are."""
+    for goals, said in ((31, []), (32, ["The first 30 of 31 comparisons"])):  # one of them is a mean
+        spec = drawn("experiments", "pageviews", {"experiments": experiments(goals)})
+        assert len(spec["datasets"]["differences"]) == 30
+        assert spec["title"]["subtitle"][2:] == said

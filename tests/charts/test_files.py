@@ -117,6 +117,7 @@ def test_the_command_draws_into_the_current_folder(home, tmp_path, monkeypatch):
         (["repair"], 2, "unknown_chart", "did you mean 'repairs'"),
         (["repairs", "-o", "x.gif"], 2, "unknown_ending", ".png, .svg, .html, .json"),
         (["repairs", "-o", "png"], 2, "unknown_ending", "png"),
+        (["repairs", "-o", "."], 2, "unknown_ending", "written as .;"),
         (["repairs", "-o", "nowhere/x.png"], 2, "out_unusable", "no folder nowhere"),
         (["repairs", "-o", "folder.png"], 2, "out_unusable", "folder.png"),
         (["repairs", "--pipeline", "own"], 1, "not_published", "own"),

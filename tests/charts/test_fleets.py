@@ -8,6 +8,7 @@ import vl_convert
 
 from sojourn import charts
 from sojourn.charts import files, fleet, looks
+from sojourn.store.embedded import Embedded
 from tests.charts.publishing import NAMES, devices, projection, rows
 from tests.charts.publishing import fleet as fleets
 
@@ -134,6 +135,15 @@ def test_no_time_zone_shifts_a_day(drawn, monkeypatch):
     assert next(scale["type"] for scale in compiled["scales"] if scale["name"] == "x") == "utc"
     assert "utcFormat" in str(compiled)
     assert "timeFormat" not in str(compiled).replace("utcFormat", "")
+
+
+@pytest.mark.parametrize(("days", "said"), [(1, "past 1 day"), (7, "past 7 days"), (28, "past 28 days")])
+def test_the_title_says_how_many_days_are_counted_together(days, said, home):
+    """A pipeline of one's own may count fewer or more than 28, which nothing in the table tells."""
+    with Embedded(home).reading("devices") as reading:
+        spec = charts.picture(charts.CHARTS["fleet_rolling_28d"], reading, "devices", set(), window_days=days)
+    assert spec["title"]["text"] == f"Devices online in the {said}"
+    assert not re.search(r"\d+ days", spec["title"]["subtitle"][0])
 
 
 def test_the_registry_and_the_pictures_agree():

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from sojourn import charts
 from sojourn.loading import ready_pipelines
+from sojourn.store.embedded import Embedded
 from tests.command import Home, lines, sojourn
 
 TEXT = ready_pipelines()["devices"].text
@@ -59,6 +61,7 @@ def test_classes_and_window_are_settings(home: Home) -> None:
     ]
     rolling = home.rows("select day, fleet_size, devices from mine.fleet_rolling_28d where devices > 0 order by 1, 2")
     assert rolling == daily
+    assert charts.window_days(Embedded(home.folder / "home"), "mine") == 1  # what its chart says
 
 
 DEVICES = [(1, 1, 7), (1, 2, 8), (1, 3, 8), *[(1, device, 9) for device in (4, 5, 6, 7)]]

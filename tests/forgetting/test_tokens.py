@@ -80,6 +80,8 @@ def test_a_word_is_found_in_text_of_any_form(text: str) -> None:
         ("x@y.example", "user=x@y.example action=login"),
         ("x@y.example", "write to <mailto:x@y.example>."),
         ("x@y.example", "user=x%40y.example&z=1"),
+        ("J\u00fcrgen", "user=J%C3%BCrgen&z=1"),
+        ("J\u00fcrgen", "user=J%FCrgen&z=1"),
         ("Miles O'Brien", "customer Miles O'Brien logged in"),
         ("[bot] (x)", "by [bot] (x) at noon"),
         ("Maria del Carmen de la Torre y", "by Maria del Carmen de la Torre y at noon"),
@@ -112,6 +114,7 @@ def test_an_actor_is_found_in_other_encodings(codec: str, cut: int) -> None:
     assert NAME in tokens(raw[cut:])
     assert "J\u00fcrgen" in tokens("7,J\u00fcrgen,x".encode("latin-1"), ",")
     assert NAME in tokens(b"\xff," + NAME.encode() + b",\xfe", ",")
+    assert NAME in tokens(b'{"actor": "\xf0\x9f' + NAME.encode() + b'", "x": 1}')
 
 
 def test_quotes_within_fields_are_decoded() -> None:

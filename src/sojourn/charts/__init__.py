@@ -10,8 +10,8 @@ from types import MappingProxyType
 from typing import Any
 
 from sojourn.charts.narrowing import Where, narrowed
-from sojourn.errors import UsageError
-from sojourn.pipeline import did_you_mean
+from sojourn.errors import SojournError, UsageError
+from sojourn.pipeline import Fleet, did_you_mean
 from sojourn.store.base import Store
 from sojourn.store.readings import Reading
 
@@ -175,18 +175,18 @@ CHARTS = {
 
 def draw(name: str, store: Store, target: Path, pipeline: str | None = None) -> None:
     """Write the chart *name* to *target*, as its ending says; a mistake is told before anything is read."""
-    chart = _chart(name)
+    _chart(name)
     if target.suffix.lower() not in ENDINGS:
         raise UsageError(
             "unknown_ending",
-            f"a chart cannot be written as {target.name}; name a file that ends with {', '.join(ENDINGS)}",
+            f"a chart cannot be written as {target}; name a file that ends with {', '.join(ENDINGS)}",
         )
     if not target.parent.is_dir():
         raise UsageError("out_unusable", f"cannot write {target}: there is no folder {target.parent}")
     drawn = specification(name, store, pipeline)
     from sojourn.charts import files
 
-    content = files.rendered(drawn, target.suffix.lower(), chart.title)
+    content = files.rendered(drawn, target.suffix.lower(), drawn["title"]["text"])
     try:
         target.write_bytes(content)
     except OSError as error:
@@ -202,13 +202,31 @@ def specification(name: str, store: Store, pipeline: str | None = None) -> dict[
     chart = _chart(name)
     source = pipeline or chart.pipeline
     with store.reading_for(f"chart {name}", source, chart.tables) as (reading, published):
-        return picture(chart, reading, source, published)
+        return picture(chart, reading, source, published, window_days=window_days(store, source))
+
+
+def window_days(store: Store, pipeline: str) -> int:
+    """How many days `fleet_rolling_28d` counts together, as the rules say by which *pipeline*'s tables were made."""
+    usual = Fleet().window_days
+    try:
+        return int(store.kept(pipeline).rules.get("fleet", {}).get("window_days", usual))
+    except SojournError:  # a damaged manifest is told by `verify`; tables can be read without
+        return usual
 
 
 def picture(
-    chart: Chart, reading: Reading, pipeline: str, published: Set[str], where: Where = MappingProxyType({})
+    chart: Chart,
+    reading: Reading,
+    pipeline: str,
+    published: Set[str],
+    where: Where = MappingProxyType({}),
+    window_days: int = Fleet().window_days,
 ) -> dict[str, Any]:
-    """The specification of *chart* from those rows of *pipeline*'s *published* tables that *where* names."""
+    """The specification of *chart* from those rows of *pipeline*'s *published* tables that *where* names.
+
+    *window_days*: how many days `fleet_rolling_28d` counts together.
+    """
+    from sojourn.charts.looks import number
     from sojourn.charts.pictures import PICTURES
 
     helpful = published & set(chart.helpful)
@@ -218,7 +236,8 @@ def picture(
         rows: list[dict[str, Any]] = reading.query(narrowed(sql, pipeline, tables, where)).read_all().to_pylist()
         return rows
 
-    return PICTURES[chart.name](chart.title, ask, helpful)
+    title = chart.title.replace("28 days", number(window_days, "day"))
+    return PICTURES[chart.name](title, ask, helpful)
 
 
 def _chart(name: str) -> Chart:

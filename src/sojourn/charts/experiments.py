@@ -9,7 +9,8 @@ from sojourn.charts import looks
 from sojourn.charts.looks import Ask, Rows, Spec
 
 _ROWS = """
-select experiment, variant, goal, users, goal_users, rate, difference, ci_low, ci_high, p_adjusted, warnings
+select experiment, variant, goal, users, goal_users, rate, difference, ci_low, ci_high, p_adjusted, warnings,
+    count(*) over () as found
 from experiments
 where goal_users is not null and difference is not null and ci_low is not null
 order by experiment, goal, variant
@@ -26,7 +27,10 @@ def picture(title: str, ask: Ask, _: Set[str]) -> Spec:
 
 
 def differences(title: str, rows: Rows) -> Spec:
-    """The points of rows with `experiment`, `variant`, `goal`, `users`, `goal_users`, the difference and its bounds."""
+    """The points of rows with `experiment`, `variant`, `goal`, `users`, `goal_users`, the difference and its bounds.
+
+    They are the first of all that were `found`.
+    """
     values = [_value(row) for row in rows]
     base = looks.chart("differences").encode(y=_names([value["name"] for value in values]))
     reach = max(abs(value[name]) for value in values for name in ("lower", "upper"))
@@ -41,6 +45,8 @@ def differences(title: str, rows: Rows) -> Spec:
     told = ["The line is the 95 % interval (score): a difference of 0 within it may be chance"]
     if any(value["warnings"] for value in values):
         told.append("There are warnings, also where an interval looks sure: sojourn metrics experiments")
+    if (found := rows[0]["found"]) > len(rows):
+        told.append(f"The first {len(rows)} of {found:,} comparisons")
     data = {"differences": values, "zero": [{"at": 0}]}
     drawn = looks.layered(zero, spans, points).properties(height=max(looks.HEIGHT, _ROW * len(values)))
     return looks.finished(drawn, title, told, data)

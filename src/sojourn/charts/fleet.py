@@ -26,10 +26,10 @@ def daily(title: str, ask: Ask, helpful: Set[str]) -> Spec:
 
 
 def rolling(title: str, ask: Ask, helpful: Set[str]) -> Spec:
-    """Devices online in the 28 days up to each, and the projection."""
-    counted = "Unique devices online in the 28 days up to each day, by how many devices the same user had online then"
+    """Devices online in the days up to each, and the projection. Only the *title* says how many days: a setting."""
+    counted = "Unique devices online within that time up to each day, by how many devices the same user had online then"
     rows = ask("select day, fleet_size, devices from fleet_rolling_28d")
-    unsure = "the first 27 days look back on less, the last may not be whole"
+    unsure = "the first days look back on less, the last may not be whole"
     return picture(title, counted, rows, _projected("rolling_28d", ask, helpful), unsure)
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sojourn.charts import CHARTS, Chart, picture
+from sojourn.charts import CHARTS, Chart, picture, window_days
 from sojourn.charts.looks import Spec
 from sojourn.charts.narrowing import Where
 from sojourn.web.dashboard import templates
@@ -96,7 +96,8 @@ def specification(asked: Asked, name: str) -> Spec:
     tables = asked.tables.intersection({*chart.tables, *chart.helpful})
 
     def make() -> Spec:
-        return picture(chart, asked.reading, asked.pipeline, tables, _where(asked, name))
+        days = window_days(asked.store, asked.pipeline)
+        return picture(chart, asked.reading, asked.pipeline, tables, _where(asked, name), days)
 
     return _specs.get((*asked.key(_where(asked, name)), name), make)
 

@@ -11,7 +11,7 @@ import click
 
 from sojourn import __version__, upkeep
 from sojourn.errors import SojournError, UsageError, as_ours
-from sojourn.options import Command, engine, opened, reading, stored
+from sojourn.options import Command, engine, one_pipeline, opened, reading, stored
 from sojourn.signals import heard
 
 
@@ -186,7 +186,7 @@ def sql(query: str, home: str | None, store: str | None, as_json: bool, as_csv: 
 @main.command()
 @click.argument("name", required=False)
 @stored
-@click.option("--pipeline", metavar="NAME", help="Read this pipeline's tables, of the same shape as the ready one's.")
+@one_pipeline("Read this pipeline's tables, of the same shape as the ready one's.")
 @click.option("--json", "as_json", is_flag=True, help="Print the metric's object (or list of rows), unwrapped.")
 def metrics(name: str | None, home: str | None, store: str | None, pipeline: str | None, as_json: bool) -> None:
     """List the metrics, or work one out from the published tables."""
@@ -206,7 +206,7 @@ def metrics(name: str | None, home: str | None, store: str | None, pipeline: str
 @click.argument("name", required=False)
 @click.option("-o", "--output", metavar="FILE", help="A .png, .svg, .html or .json file. [default: NAME.png]")
 @stored
-@click.option("--pipeline", metavar="NAME", help="Read this pipeline's tables, of the same shape as the ready one's.")
+@one_pipeline("Read this pipeline's tables, of the same shape as the ready one's.")
 def chart(name: str | None, output: str | None, home: str | None, store: str | None, pipeline: str | None) -> None:
     """List the charts, or draw one from the published tables."""
     from sojourn import charts, show
@@ -241,7 +241,7 @@ def quarantine() -> None:
 
 @quarantine.command("list")
 @stored
-@click.option("--pipeline", metavar="NAME", help="Only this pipeline's.")
+@one_pipeline("Only this pipeline's.")
 @click.option("--reason", metavar="REASON", help="Only this reason's.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(0), help="How many at most.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
@@ -261,7 +261,7 @@ def quarantine_list(
 
 @quarantine.command("export")
 @stored
-@click.option("--pipeline", metavar="NAME", help="Only this pipeline's.")
+@one_pipeline("Only this pipeline's.")
 @click.option("--reason", metavar="REASON", help="Only this reason's.")
 @click.option("-o", "--output", metavar="FILE", default="-", help="JSON lines; - is standard output. [default: -]")
 def quarantine_export(

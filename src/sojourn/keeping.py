@@ -77,8 +77,9 @@ def collect(store: Store, keep: int | None, older_than: str | None, *, is_dry: b
         return
     for run in gone["runs"]:
         print(f"{'would remove' if is_dry else 'removed'} {run['pipeline']} {run['run_id']}")
-    counts = f"{len(gone['runs'])} runs, {gone['event_files']} event files, {gone['rows']} rows of sojourn.runs"
-    print(f"{'would remove' if is_dry else 'removed'} {counts}; {gone['bytes']} bytes")
+    counts = [show.counted(len(gone["runs"]), "run"), show.counted(gone["event_files"], "event file")]
+    told = f"{', '.join(counts)}, {show.counted(gone['rows'], 'row')} of sojourn.runs"
+    print(f"{'would remove' if is_dry else 'removed'} {told}; {gone['bytes']:,} bytes")
 
 
 def _name(pipeline: str) -> str:

@@ -26,6 +26,19 @@ def stored(command: Command) -> Command:
     )(command)
 
 
+def one_pipeline(told: str) -> Callable[[Command], Command]:
+    """Give a command `--pipeline`: the name of a pipeline, or the TOML file that it is named after."""
+    return click.option("--pipeline", metavar="NAME|FILE.toml", callback=_name, help=told)
+
+
+def _name(_context: click.Context, _option: click.Parameter, given: str | None) -> str | None:
+    if given is None or not given.endswith(".toml"):
+        return given
+    from sojourn.loading import load
+
+    return load(given).name
+
+
 def opened(home: str | None, store: str | None) -> "Store":
     """The store that `--home` and `--store` name."""
     from sojourn.store.opening import open_store

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from sojourn.engines import duckdb as engine
 from sojourn.errors import UsageError
 from sojourn.ledger import REASONS
+from sojourn.loading import ready_pipelines
 from sojourn.pipeline import did_you_mean
 from sojourn.reading.land import Landed
 from sojourn.store.base import Store
@@ -151,9 +152,23 @@ def check_reason(reason: str | None) -> None:
         )
 
 
+def check_pipeline(store: Store, pipeline: str | None) -> None:
+    """Refuse a *pipeline* that no run was made of: `UsageError` ``unknown_pipeline``."""
+    if pipeline is None:
+        return
+    with store.query("select distinct pipeline from sojourn.runs") as reader:
+        names = {row["pipeline"] for row in reader.read_all().to_pylist()} | {*ready_pipelines()}
+    if pipeline not in names:
+        hint = did_you_mean(pipeline, sorted(names))
+        raise UsageError(
+            "unknown_pipeline", f"no run was made of {pipeline!r}{hint} there are {', '.join(sorted(names))}"
+        )
+
+
 def listing(store: Store, *, pipeline: str | None, reason: str | None, limit: int) -> list[dict[str, Any]]:
     """The first *limit* quarantined records, with the beginning of their text."""
     check_reason(reason)
+    check_pipeline(store, pipeline)
     columns = "run_id, pipeline, file, line, reason, path, value, raw"
     where = _where(pipeline, reason)
     sql = f"select {columns} from sojourn.quarantine {where} order by pipeline, file, line, path limit {limit}"
@@ -166,6 +181,7 @@ def listing(store: Store, *, pipeline: str | None, reason: str | None, limit: in
 def export(store: Store, output: str, *, pipeline: str | None, reason: str | None) -> None:
     """Write quarantined records whole, one JSON object a line, to a file or ``-``."""
     check_reason(reason)
+    check_pipeline(store, pipeline)
     with tempfile.TemporaryDirectory(prefix="sojourn-") as folder:
         whole = Path(folder) / "quarantine.parquet"
         copy(store, whole, pipeline=pipeline, reason=reason)

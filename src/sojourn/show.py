@@ -120,6 +120,11 @@ def ledger(report: dict[str, Any]) -> None:
         rows(named, as_json=False, title="published", numbers=["rows"])
 
 
+def counted(number: int, what: str) -> str:
+    """``1 run``, ``2 runs``."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def dumps(given: Any) -> str:
     """JSON text of plain values, instants and binary included; a number that JSON lacks (NaN) is null."""
     try:

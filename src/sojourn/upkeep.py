@@ -2,7 +2,7 @@
 
 import click
 
-from sojourn.options import opened, reading, stored
+from sojourn.options import one_pipeline, opened, reading, stored
 
 
 @click.command()
@@ -76,7 +76,7 @@ def gc(
 
 @click.command()
 @click.argument("actors", metavar="ACTOR...", nargs=-1, required=True)
-@click.option("--pipeline", metavar="NAME", help="Only in this pipeline. [default: everywhere]")
+@one_pipeline("Only in this pipeline. [default: everywhere]")
 @click.option("--dry-run", "is_dry", is_flag=True, help="Only say what would be rewritten.")
 @stored
 @click.option("--memory", metavar="SIZE", help="Memory for computing tables, such as 400MB; beyond it disk is used.")
@@ -159,7 +159,7 @@ def rebuild(pipeline: str, home: str | None, store: str | None, memory: str | No
 
 
 @click.command()
-@click.option("--pipeline", metavar="NAME", help="Only this pipeline. [default: all that are published]")
+@one_pipeline("Only this pipeline. [default: all that are published]")
 @click.option(
     "--cuts", default=2, show_default=True, type=click.IntRange(0, 1000), help="Random ways to deal events into runs."
 )

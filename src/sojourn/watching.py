@@ -154,7 +154,7 @@ def _print(report: dict[str, Any], *, as_json: bool) -> None:
     counts = {"read": whole.read, "accepted": whole.accepted, "duplicate": whole.duplicate}
     counts |= {"dropped": whole.dropped.total(), "quarantined": whole.quarantined.total()}
     counts |= {"withdrawn": whole.notes["withdrawn"]} if whole.notes["withdrawn"] else {}
-    files = f"{len(read)} file" + ("s" if len(read) != 1 else "")
+    files = show.counted(len(read), "file")
     told = ", ".join(f"{count:,} {name}" for name, count in counts.items())
     print(f"{report['run_id']}  {files}: {told}", flush=True)
 

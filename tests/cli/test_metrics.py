@@ -66,6 +66,9 @@ def test_a_metric_reads_another_pipeline_of_the_same_shape(home: Home) -> None:
     done = home.call("metrics", "orders")
     assert (done.status, "nothing is published by webshop" in done.err) == (1, True)
     assert home.metric("orders", "--pipeline", "shop")["median_visits_before_order"] == 2
+    assert home.metric("orders", "--pipeline", str(own))["median_visits_before_order"] == 2
+    assert "sojourn run shp.toml FILE" in home.call("metrics", "orders", "--pipeline", "shp").err
+    assert "[pipeline_unreadable]" in home.call("metrics", "orders", "--pipeline", "shp.toml").err
 
 
 def test_a_pipeline_of_another_shape_is_refused(home: Home) -> None:

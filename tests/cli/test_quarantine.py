@@ -84,7 +84,7 @@ def test_list_and_export_may_be_narrowed(home: Home) -> None:
     assert [row["line"] for row in some] == [3, 4, 6]
     assert [row["line"] for row in exported(home, "--reason", "bad_time")] == [2]
     assert [row["pipeline"] for row in exported(home, "--pipeline", "activity")] == ["activity"]
-    assert exported(home, "--pipeline", "nobody's'") == []
+    assert home.call("quarantine", "export", "--pipeline", "nobody's'").status == 2
 
 
 def test_a_limit_that_cannot_be(home: Home) -> None:
@@ -118,3 +118,13 @@ def test_a_reason_that_no_record_can_have_is_a_mistake(home: Home, command: list
     home.run("webshop", CONTENT, name="bad.jsonl")
     done = home.call("quarantine", *command, "--reason", "bad_tiem")
     assert (done.status, "did you mean 'bad_time'?" in done.err, "[unknown_reason]" in done.err) == (2, True, True)
+
+
+@pytest.mark.parametrize("command", [["list"], ["list", "--json"], ["export"]])
+def test_a_pipeline_that_was_never_run_is_a_mistake(home: Home, command: list[str]) -> None:
+    """It is not one whose records all kept their contract; a ready one may have had no run yet."""
+    home.run("webshop", CONTENT, name="bad.jsonl")
+    done = home.call("quarantine", *command, "--pipeline", "webshp")
+    assert (done.status, "did you mean 'webshop'?" in done.err, "[unknown_pipeline]" in done.err) == (2, True, True)
+    assert done.out == ""
+    assert home.call("quarantine", *command, "--pipeline", "activity").status == 0

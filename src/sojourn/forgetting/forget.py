@@ -15,14 +15,15 @@ import pyarrow.parquet as pq
 from sojourn import run as runs
 from sojourn.balancing import Run, event_files
 from sojourn.engines.building import EventFile, build
-from sojourn.errors import SojournError, UsageError
+from sojourn.errors import SojournError
 from sojourn.forgetting import known, scan
 from sojourn.forgetting.finding import Everything, Found, find, is_passing
 from sojourn.forgetting.known import Actors
 from sojourn.forgetting.rewriting import Rewritten, corrected, rewrite
 from sojourn.loading import load as load_pipeline
 from sojourn.loading import ready_pipelines
-from sojourn.pipeline import Pipeline, did_you_mean
+from sojourn.pipeline import Pipeline
+from sojourn.quarantine import check_pipeline
 from sojourn.recomputing import by_rules, files_of, received
 from sojourn.store.base import Publication, Store
 from sojourn.store.removing import remove_sessions, vacuum
@@ -42,7 +43,7 @@ def forget(
     """
     actors = known.actors(given)
     with store.writing():
-        _check_name(store, pipeline)
+        check_pipeline(store, pipeline)
         if not is_dry:
             known.add(store.home, given, pipeline)
         found = find(store, actors, pipeline)
@@ -66,16 +67,6 @@ def forget(
         remove_sessions(store.home, store.address, found.sessions)
     _prove(store, actors, found, pipeline)
     return report
-
-
-def _check_name(store: Store, pipeline: str | None) -> None:
-    """A name that is misspelt must not pass for one that holds nobody."""
-    with store.query("select distinct pipeline from sojourn.runs") as reader:
-        names = {row["pipeline"] for row in reader.read_all().to_pylist()} | {*ready_pipelines()}
-    if pipeline is not None and pipeline not in names:
-        there = ", ".join(sorted(names))
-        hint = did_you_mean(pipeline, sorted(names))
-        raise UsageError("unknown_pipeline", f"no run was made of {pipeline!r}{hint} there are {there}")
 
 
 def _pipeline(found: Found) -> Pipeline:

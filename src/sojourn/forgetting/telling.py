@@ -33,23 +33,22 @@ def _told(report: dict[str, Any]) -> list[str]:
     noted = "" if is_dry else "; noted, so that later runs drop their records"
     if not report["found"]:
         return [f"nothing to forget: nothing that is kept names them{noted}"]
-    lines = [f"{report['status']} {_count(report['actors'], 'actor')}{noted}"]
+    lines = [f"{report['status']} {show.counted(report['actors'], 'actor')}{noted}"]
     for name, one in report["pipelines"].items():
-        held = [_count(one["events"], "event"), _count(len(one["event_files"]), "event file")]
-        held += [_count(len(one["kept_runs"]), "kept run"), _count(one["quarantined"], "quarantined record")]
+        held = [show.counted(one["events"], "event"), show.counted(len(one["event_files"]), "event file")]
+        held += [
+            show.counted(len(one["kept_runs"]), "kept run"),
+            show.counted(one["quarantined"], "quarantined record"),
+        ]
         again = f"; published again as {one['run_id']}" if "run_id" in one else ""
         lines.append(f"{name}: {', '.join(held)}{again}")
     if report["live"]["sessions"]:
         live = report["live"]
-        lines.append(f"live: {_count(live['sessions'], 'session')}, {_count(live['messages'], 'message')}")
+        lines.append(f"live: {show.counted(live['sessions'], 'session')}, {show.counted(live['messages'], 'message')}")
     if report["runs"]:
-        lines.append(f"sojourn.runs: {_count(report['runs'], 'message')}")
+        lines.append(f"sojourn.runs: {show.counted(report['runs'], 'message')}")
     raw = sorted({file for one in report["pipelines"].values() for file in one["raw_files"]})
     if raw:
         more = f" and {len(raw) - _SHOWN} more" if len(raw) > _SHOWN else ""
         lines.append(f"your own files that held them, which stay as they are: {', '.join(raw[:_SHOWN])}{more}")
     return lines if is_dry else [*lines, "proved: everything was looked through again, and nothing names them"]
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

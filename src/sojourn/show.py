@@ -121,8 +121,8 @@ def ledger(report: dict[str, Any]) -> None:
 
 
 def counted(number: int, what: str) -> str:
-    """``1 run``, ``2 runs``."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
+    """`1 run`, `2,000 runs`."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def dumps(given: Any) -> str:

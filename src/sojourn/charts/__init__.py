@@ -12,6 +12,7 @@ from typing import Any
 from sojourn.charts.narrowing import Where, narrowed
 from sojourn.errors import SojournError, UsageError
 from sojourn.pipeline import Fleet, did_you_mean
+from sojourn.show import counted
 from sojourn.store.base import Store
 from sojourn.store.readings import Reading
 
@@ -226,7 +227,6 @@ def picture(
 
     *window_days*: how many days `fleet_rolling_28d` counts together.
     """
-    from sojourn.charts.looks import number
     from sojourn.charts.pictures import PICTURES
 
     helpful = published & set(chart.helpful)
@@ -236,7 +236,7 @@ def picture(
         rows: list[dict[str, Any]] = reading.query(narrowed(sql, pipeline, tables, where)).read_all().to_pylist()
         return rows
 
-    title = chart.title.replace("28 days", number(window_days, "day"))
+    title = chart.title.replace("28 days", counted(window_days, "day"))
     return PICTURES[chart.name](title, ask, helpful)
 
 

@@ -9,6 +9,7 @@ import altair as alt
 from sojourn.charts import looks, quantiles
 from sojourn.charts.looks import Ask, Rows, Spec
 from sojourn.engines.duckdb import quote
+from sojourn.show import counted
 
 MOST = 8
 """Referrers that have a bar of their own; all others share one."""
@@ -104,7 +105,7 @@ def bars(title: str, referrers: Rows, counts: Rows) -> Spec:
         order=alt.Order("at:Q", sort="ascending"),
         tooltip=["name:N", "length:N", alt.Tooltip("sessions:Q", format=","), alt.Tooltip("share:Q", format=".1%")],
     )
-    total = looks.number(sum(whole.values()), "session")
+    total = counted(sum(whole.values()), "session")
     told = f"{total}, from the first to the last event of each; a session of one event lasts 0 s"
     return looks.finished(looks.layered(drawn), title, [told], {"sessions": values})
 
@@ -127,7 +128,7 @@ def _colours() -> alt.Color:
 def _labelled(row: dict[str, Any]) -> str:
     """The two lines beside a bar."""
     referrer = " ".join(row["referrer"].split())
-    return f"{referrer}\n{looks.number(row['sessions'], 'session')}, median {_lasting(row['median_seconds'])}"
+    return f"{referrer}\n{counted(row['sessions'], 'session')}, median {_lasting(row['median_seconds'])}"
 
 
 def _lasting(seconds: float) -> str:

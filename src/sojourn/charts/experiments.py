@@ -7,6 +7,7 @@ import altair as alt
 
 from sojourn.charts import looks
 from sojourn.charts.looks import Ask, Rows, Spec
+from sojourn.show import counted
 
 _ROWS = """
 select experiment, variant, goal, users, goal_users, rate, difference, ci_low, ci_high, p_adjusted, warnings,
@@ -56,7 +57,7 @@ def _value(row: dict[str, Any]) -> dict[str, Any]:
     """One point, as it is called in the picture."""
     label = f"{row['goal']}: {row['variant']}"
     prefix = "" if row["experiment"] == "default" else f"{row['experiment']}, "
-    users = f"{row['goal_users']:,} of {looks.number(row['users'], 'user')}"
+    users = f"{row['goal_users']:,} of {counted(row['users'], 'user')}"
     bounds = {"difference": row["difference"], "lower": row["ci_low"], "upper": row["ci_high"]}
     return {"name": f"{prefix}{label}\n{users}", **bounds, "warnings": row["warnings"] or ""}
 

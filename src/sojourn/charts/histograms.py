@@ -8,6 +8,7 @@ import altair as alt
 
 from sojourn.charts import looks, quantiles
 from sojourn.charts.looks import Ask, Rows, Spec
+from sojourn.show import counted
 
 BARS = 30
 """Bars up to where the tail begins, at most."""
@@ -69,7 +70,7 @@ def minutes(title: str, ask: Ask, values: str, told: str, noun: str) -> Spec:
     bins: Counter[int] = Counter()
     for bar, found in sorted(fine.items()):
         bins[min(int(bar // (60 * width)), last)] += found
-    notes = [f"{looks.number(shape['found'], noun)}: {told}"]
+    notes = [f"{counted(shape['found'], noun)}: {told}"]
     if zeros := sum(row["zeros"] or 0 for row in rows):
         notes.append(f"{zeros:,} of them {'is' if zeros == 1 else 'are'} 0 s long")
     return bars(title, notes, bins, shape, width, noun, has_tail=most > last)

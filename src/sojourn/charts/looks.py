@@ -140,8 +140,3 @@ def _utc(moment: datetime) -> int:
 def spelled(day: date) -> str:
     """`1 Mar 2024`, as on the axes."""
     return f"{day.day} {day:%b %Y}"
-
-
-def number(count: int, noun: str) -> str:
-    """`1 visit`, `2,000 visits`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -7,6 +7,7 @@ import altair as alt
 
 from sojourn.charts import histograms, looks
 from sojourn.charts.looks import Ask, Rows, Spec
+from sojourn.show import counted
 
 MOST = 10
 """Referrers that have a bar."""
@@ -59,9 +60,7 @@ def shares(title: str, rows: Rows) -> Spec:
     values = []
     for row in rows:
         lower, upper = interval(row["converted"], row["sessions"])
-        name = (
-            f"{' '.join(row['referrer'].split())}\n{row['converted']:,} of {looks.number(row['sessions'], 'session')}"
-        )
+        name = f"{' '.join(row['referrer'].split())}\n{row['converted']:,} of {counted(row['sessions'], 'session')}"
         share = round(row["converted"] / row["sessions"], 5)
         values.append({"name": name, "share": share, "lower": round(lower, 5), "upper": round(upper, 5)})
     scale = alt.Scale(domain=[0, max(row["upper"] for row in values)], nice=True)

@@ -7,6 +7,7 @@ import altair as alt
 
 from sojourn.charts import histograms, looks
 from sojourn.charts.looks import Ask, Rows, Spec
+from sojourn.show import counted
 
 MOST = 8
 """Landing pages that have a bar."""
@@ -68,7 +69,7 @@ def timeline(title: str, unit: str, rows: Rows) -> Spec:
         scale = alt.Scale(domain=[names[True], names[False]], range=[looks.NAMED[2], looks.NAMED[0]])
         colour = alt.Color("kind:N", scale=scale, legend=alt.Legend(title=None, orient="top"))
         drawn = drawn.encode(color=colour, order=alt.Order("place:Q", sort="ascending"))
-    total = looks.number(sum(row["sessions"] for row in rows), "session")
+    total = counted(sum(row["sessions"] for row in rows), "session")
     return looks.finished(
         looks.layered(drawn), title, [f"{total} by when they began (UTC), per {unit}"], {"sessions": values}
     )

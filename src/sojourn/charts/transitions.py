@@ -6,6 +6,7 @@ import altair as alt
 
 from sojourn.charts import looks
 from sojourn.charts.looks import Ask, Rows, Spec
+from sojourn.show import counted
 
 MOST = 10
 """Pages that have a row and a column."""
@@ -62,6 +63,6 @@ def matrix(title: str, rows: Rows) -> Spec:
     fields = base.mark_rect().encode(color=alt.Color("share:Q", scale=scale, legend=legend))
     ink = alt.condition(f"datum.share > {0.55 * most}", alt.value("black"), alt.value("#ffffff"))
     numbers = base.mark_text(fontSize=11).encode(text=alt.Text("transitions:Q", format=","), color=ink)
-    total = looks.number(sum(row["transitions"] for row in rows), "step")
+    total = counted(sum(row["transitions"] for row in rows), "step")
     told = f"{total} between the {len(pages)} busiest pages; colour: share of all steps out of a page"
     return looks.finished(looks.layered(fields, numbers), title, [told], {"steps": values})

@@ -8,6 +8,7 @@ import altair as alt
 
 from sojourn.charts import looks, quantiles
 from sojourn.charts.looks import Ask, Rows, Spec
+from sojourn.show import counted
 
 MOST = 30
 """Numbers of visits that have a bar of their own, unless the median lies beyond half of them."""
@@ -58,7 +59,7 @@ def histogram(title: str, rows: Rows) -> Spec:
         "visits": values,
         "median": [{"median": median, "text": f"median {median:g}"}],
     }
-    total = looks.number(bars.total(), "visit")
+    total = counted(bars.total(), "visit")
     told = f"Of {total} with an order: how many since the one with an order before it, itself included"
     return looks.finished(looks.layered(drawn, *looks.marked("median")), title, [told], data)
 

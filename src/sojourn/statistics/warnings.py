@@ -1,5 +1,6 @@
 """What stands against a row of the readout, in plain words."""
 
+from sojourn.show import counted
 from sojourn.statistics.results import Result, Variant
 
 FEW = 30
@@ -23,7 +24,7 @@ def warnings(row: Result, control: Variant | None, multiple: Variant | None, sha
         _suspect(row.variant, "the"),
         _suspect(control, "the control's") if is_compared else None,
         "users are not split as declared (sample ratio, p < 0.001)" if shares is not None and shares < SKEWED else None,
-        f"{_count(multiple.users, 'user')} with several variants left out" if multiple and is_compared else None,
+        f"{counted(multiple.users, 'user')} with several variants left out" if multiple and is_compared else None,
         _unseen(row, control),
     ]
     return "; ".join(sentence for sentence in told if sentence) or None
@@ -32,17 +33,17 @@ def warnings(row: Result, control: Variant | None, multiple: Variant | None, sha
 def _small(variant: Variant, control: Variant | None) -> str | None:
     """Too few users to build on."""
     if control is None:
-        return f"small sample: {_count(variant.users, 'user')}" if variant.users < FEW else None
+        return f"small sample: {counted(variant.users, 'user')}" if variant.users < FEW else None
     if min(variant.users, control.users) >= FEW:
         return None
-    return f"small sample: {_count(variant.users, 'user')} against {control.users:,}"
+    return f"small sample: {counted(variant.users, 'user')} against {control.users:,}"
 
 
 def _suspect(variant: Variant | None, whose: str) -> str | None:
     """Sessions at the rate of a machine."""
     if variant is None or not variant.sum("suspect"):
         return None
-    return f"{variant.sum('suspect'):,} of {whose} {_count(variant.sum('sessions'), 'session')} are suspect"
+    return f"{variant.sum('suspect'):,} of {whose} {counted(variant.sum('sessions'), 'session')} are suspect"
 
 
 def _unseen(row: Result, control: Variant | None) -> str | None:
@@ -56,14 +57,10 @@ def _unseen(row: Result, control: Variant | None) -> str | None:
         return f"no interval: {'a variant has one user' if is_few else 'all users of a variant are alike'}"
     if row.found.least is None or (row.p_adjusted is not None and row.p_adjusted < SURE):
         return None
-    users = _count(row.variant.users + control.users, "user")
+    users = counted(row.variant.users + control.users, "user")
     if row.goal_users is not None and row.found.least >= 1:
         return f"with {users} no difference could be seen"
     return f"with {users} only differences above {_short(row.found.least)} could be seen"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _short(number: float) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 from sojourn import metrics
 from sojourn.charts import window_days
-from sojourn.charts.looks import number
+from sojourn.show import counted
 from sojourn.web.dashboard.asked import Asked, Scope
 from sojourn.web.dashboard.figures import figure
 
@@ -20,7 +20,7 @@ def content(asked: Asked) -> dict[str, Any]:
     """What the template shows."""
     names = ["fleet_daily", "fleet_rolling_28d", *(["repairs"] if "repairs" in asked.tables else [])]
     return {
-        "window": number(window_days(asked.store, asked.pipeline), "day"),
+        "window": counted(window_days(asked.store, asked.pipeline), "day"),
         "classes": asked.answer(metrics.metric("fleet").sql),
         "uptime": asked.answer(metrics.metric("uptime").sql) if "device_uptime" in asked.tables else [],
         "figures": [figure(asked, name) for name in names],

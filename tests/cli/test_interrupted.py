@@ -1,5 +1,6 @@
 """A signal ends a run at any moment, also where Python ignores what it raises, or leaves things half done for it."""
 
+import signal
 import subprocess
 import sys
 
@@ -53,3 +54,21 @@ def test_nothing_is_published(home: Home, tell: str, files: int, counted: int) -
     assert home.rows("select status, read from sojourn.runs") == [{"status": "failed", "read": counted}]
     again = home.call("run", "webshop", home.folder / "in", "--json")
     assert again.json["ledger"]["accepted"] == 20 * files
+
+
+@pytest.mark.parametrize("module", ["click", "sojourn.run"])
+def test_ctrl_c_while_modules_are_imported(home: Home, module: str) -> None:
+    """No traceback: before there is anybody to say so the process just ends, after that it is told."""
+    code = f"""
+import os, runpy, signal, sys
+def tell(event, details):
+    if event == "import" and details[0] == {module!r}:
+        os.kill(os.getpid(), signal.SIGINT)
+sys.addaudithook(tell)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+runpy.run_module("sojourn", run_name="__main__", alter_sys=True)
+"""
+    words = ["run", "webshop", str(home.path("in.jsonl")), "--home", str(home.folder / "home")]
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False, timeout=60)
+    expected = (-signal.SIGINT, "") if module == "click" else (130, "interrupted\n")
+    assert (done.returncode, done.stderr) == expected

@@ -3,7 +3,6 @@
 import json
 import os
 import sys
-from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from sojourn.options import Command, engine, one_pipeline, opened, reading, stor
 from sojourn.signals import heard
 
 
-class _WithoutPandas(MetaPathFinder):
+class _WithoutPandas:
     """Arrow imports pandas wherever it is installed: a third of a second, of use to few commands."""
 
     def find_spec(self, fullname: str, *_: object) -> None:

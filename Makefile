@@ -23,7 +23,7 @@ install_pinned := $(install) --require-hashes --requirement
 .PHONY: run test check bench bench-scale soak lock clean help FORCE
 
 run: $(VENV)/.run-installed ## the main job on sample data: makes the data, runs the pipelines, shows the results
-	@$(python) -m sojourn.demo $(ARGS)
+	@$(python) -m sojourn demo $(ARGS)
 
 test: $(VENV)/.test-installed ## all tests, those against a real PostgreSQL included (some 15 minutes)
 	@$(python) -m pytest -n 3 tests $(ARGS)

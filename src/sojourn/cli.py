@@ -233,6 +233,17 @@ def report(output: str, home: str | None, store: str | None) -> None:
     click.echo(target)
 
 
+@main.command()
+@click.option(
+    "--folder", default="sojourn-demo", show_default=True, metavar="DIR", help="Where it makes files and a home."
+)
+def demo(folder: str) -> None:
+    """Show the five jobs on sample data, and what to type next."""
+    from sojourn.demo import demonstrate
+
+    demonstrate(Path(folder))
+
+
 @main.group()
 def quarantine() -> None:
     """Records that broke their contract: list them, export them, or read them again."""

@@ -1,22 +1,17 @@
-"""The main job on sample data: what `make run` shows.
-
-    python -m sojourn.demo [--folder DIR]
+"""The main job on sample data: what `sojourn demo` and `make run` show.
 
 It makes sample files, runs the ready pipelines over them, prints each ledger and the headline numbers,
 draws a chart, and says what to type next. Every call starts over, so it shows the same each time.
 """
 
-import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from sojourn import charts, metrics, running, samples, show
-from sojourn.errors import SojournError
 from sojourn.store.base import Store
 from sojourn.store.embedded import Embedded
+from sojourn.store.files import make_folder
 
-FOLDER = Path("sojourn-demo")
 LINES = {"webshop": 20_000, "activity": 5_000, "pageviews": 5_000, "devices": 40_000, "live": 5_000}
 SEED = 1
 _MOST = 6  # rows of a metric that are shown
@@ -37,25 +32,9 @@ QUERIES = {
 }
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Show the main job in the folder that the arguments name; gives the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m sojourn.demo", description="The main job on sample data.")
-    parser.add_argument("--folder", type=Path, default=FOLDER, help="where to do it (default: %(default)s)")
-    folder = parser.parse_args(arguments).folder
-    try:
-        demonstrate(folder)
-    except SojournError as error:
-        print(f"error: {error.message} [{error.code}]", file=sys.stderr)
-        return error.exit_status
-    except OSError as error:
-        print(f"error: cannot use the folder {folder}: {error.strerror or error}", file=sys.stderr)
-        return 1
-    return 0
-
-
 def demonstrate(folder: Path) -> None:
     """Make the samples in *folder*, run every pipeline over its own, and show what came out."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     store = Embedded((folder / "home").absolute())
     for pipeline, lines in LINES.items():
         sample = folder / f"{pipeline}.{'csv' if pipeline == 'devices' else 'jsonl'}"
@@ -111,7 +90,3 @@ def next_steps(folder: Path) -> list[tuple[str, str]]:
             f"{sojourn} init {folder / 'pageviews.jsonl'} --output {folder / 'mine.toml'} --force",
         ),
     ]
-
-
-if __name__ == "__main__":
-    sys.exit(main())

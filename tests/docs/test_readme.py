@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from sojourn import demo, samples
+from tests.command import sojourn
 from tests.docs import pages
 
 ENVIRONMENT = Path(sys.prefix)
@@ -95,25 +96,27 @@ def test_commands_work_as_written(clone, network):
 def test_demo_shows_results_and_what_to_type_next(tmp_path):
     """It shows ledgers and answers; what it says to type works as it stands; after that it shows the same again."""
     (tmp_path / ".venv").symlink_to(ENVIRONMENT)
-    first = shell(".venv/bin/python -m sojourn.demo", tmp_path)
+    first = shell(".venv/bin/sojourn demo", tmp_path)
     assert first.returncode == 0, first.stderr
     wanted = ("webshop.sessions", "activity.transitions", "pageviews.pages", "median_visits_before_order")
     assert all(words in first.stdout for words in (*wanted, *demo.QUERIES))
     _, _, after = first.stdout.partition("What to type next:")
     typed = [line.strip() for line in after.splitlines() if line.startswith("  .venv/bin/sojourn ")]
-    assert len(typed) == len(demo.next_steps(demo.FOLDER))
+    assert len(typed) == len(demo.next_steps(Path("sojourn-demo")))
     for command in typed:
         done = shell(command, tmp_path)
         assert done.returncode == 0, f"$ {command}\n{done.stdout}{done.stderr}"
-    second = shell(".venv/bin/python -m sojourn.demo", tmp_path)
+    second = shell(".venv/bin/sojourn demo", tmp_path)
     assert pages.masked(first.stdout) == pages.masked(second.stdout)
 
 
-def test_demo_tells_a_mistake_in_one_sentence(tmp_path, capsys):
+def test_demo_tells_a_mistake_in_one_sentence(tmp_path):
     """A folder that cannot be used is told without a traceback."""
     (tmp_path / "file").write_text("")
-    assert demo.main(["--folder", str(tmp_path / "file")]) == 1
-    assert capsys.readouterr().err.startswith("error: ")
+    done = sojourn("demo", "--folder", tmp_path / "file")
+    assert done.status != 0
+    assert done.err.startswith("error: ")
+    assert str(tmp_path / "file") in done.err
 
 
 def test_picture_can_be_drawn_again(tmp_path):

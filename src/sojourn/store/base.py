@@ -15,7 +15,6 @@ import pyarrow.parquet as pq
 
 from sojourn.errors import SojournError, UsageError
 from sojourn.loading import to_begin
-from sojourn.signals import end_if_told
 from sojourn.store import manifest, refusals
 from sojourn.store.files import checksum, locked, make_folder, move, remove_all_but
 from sojourn.store.manifest import Change, Entry, Kept, KeptFile
@@ -154,9 +153,7 @@ class Store(ABC):
         """Make a run's tables the current ones, with its row in `runs` and its quarantine; all or nothing.
 
         What it changes in the quarantine is kept beside its manifest, unless no earlier run can be gone back to.
-        Who was told to end by now publishes nothing.
         """
-        end_if_told()
         if self.is_passing:
             self._commit(publication, [])
             return

@@ -39,7 +39,12 @@ def held() -> Iterator[None]:
     finally:
         _held.pop()
     if _told:
-        raise KeyboardInterrupt(_told[0][0])
+        raise interrupt()
+
+
+def interrupt() -> KeyboardInterrupt:
+    """What the signal raised, where a library makes something else of it."""
+    return KeyboardInterrupt(_told[0][0] if _told else signal.SIGINT)
 
 
 @contextmanager

@@ -6,12 +6,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-import duckdb
 import pyarrow as pa
 
 from sojourn.engines.waiting import waited_for
 from sojourn.errors import SojournError, UsageError, disk_full
 from sojourn.pipeline import parse_size
+from sojourn.signals import held, interrupt, is_ending
+
+with held():  # broken off, it says that it cannot be imported
+    import duckdb
 
 DEFAULT_MEMORY = 640_000_000
 """Bytes for a whole run where `--memory` says nothing, unless its events are many (`fitting`)."""
@@ -80,23 +83,26 @@ def read_aside(connection: Connection) -> Iterator[Connection]:
 def _told() -> Iterator[None]:
     try:
         yield
-    except duckdb.OutOfMemoryException as error:
-        raise SojournError(
-            "memory", f"the memory is not enough; give more with --memory ({_first_line(error)})"
-        ) from error
-    except duckdb.Error as error:
-        if _NO_ROOM.search(str(error)):
-            path = _PATH.search(str(error))
-            raise disk_full(f" ({path[0]})" if path is not None else "") from error
-        if isinstance(error, duckdb.IOException):
-            raise SojournError("io", f"reading or writing failed: {_first_line(error)}") from error
-        if _is_damage(error):
-            raise _damaged(error) from error
+    except (duckdb.Error, RuntimeError) as error:
+        if is_ending() or str(error) == "Query interrupted":  # DuckDB saw the signal, and tells of it in many ways
+            raise interrupt() from error
+        if (ours := _as_ours(error)) is not None:
+            raise ours from error
         raise
-    except RuntimeError as error:
-        if str(error) == "Query interrupted":  # DuckDB saw the interrupt before Python did
-            raise KeyboardInterrupt from error
-        raise
+
+
+def _as_ours(error: Exception) -> SojournError | None:
+    """What a person is told of an *error* of DuckDB; None where it is a mistake in code."""
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return SojournError("memory", f"the memory is not enough; give more with --memory ({_first_line(error)})")
+    if not isinstance(error, duckdb.Error):
+        return None
+    if _NO_ROOM.search(str(error)):
+        path = _PATH.search(str(error))
+        return disk_full(f" ({path[0]})" if path is not None else "")
+    if isinstance(error, duckdb.IOException):
+        return SojournError("io", f"reading or writing failed: {_first_line(error)}")
+    return _damaged(error) if _is_damage(error) else None
 
 
 @contextmanager

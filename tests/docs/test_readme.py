@@ -96,7 +96,7 @@ def test_commands_work_as_written(clone, network):
 def test_demo_shows_results_and_what_to_type_next(tmp_path):
     """It shows ledgers and answers; what it says to type works as it stands; after that it shows the same again."""
     (tmp_path / ".venv").symlink_to(ENVIRONMENT)
-    first = shell(".venv/bin/sojourn demo", tmp_path)
+    first = shell(".venv/bin/python -m sojourn demo", tmp_path)
     assert first.returncode == 0, first.stderr
     wanted = ("webshop.sessions", "activity.transitions", "pageviews.pages", "median_visits_before_order")
     assert all(words in first.stdout for words in (*wanted, *demo.QUERIES))
@@ -106,7 +106,7 @@ def test_demo_shows_results_and_what_to_type_next(tmp_path):
     for command in typed:
         done = shell(command, tmp_path)
         assert done.returncode == 0, f"$ {command}\n{done.stdout}{done.stderr}"
-    second = shell(".venv/bin/sojourn demo", tmp_path)
+    second = shell(".venv/bin/python -m sojourn demo", tmp_path)
     assert pages.masked(first.stdout) == pages.masked(second.stdout)
 
 

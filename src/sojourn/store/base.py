@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from sojourn.errors import SojournError, UsageError
 from sojourn.loading import to_begin
+from sojourn.signals import interrupt, is_ending
 from sojourn.store import manifest, refusals
 from sojourn.store.files import checksum, locked, make_folder, move, remove_all_but
 from sojourn.store.manifest import Change, Entry, Kept, KeptFile
@@ -154,6 +155,8 @@ class Store(ABC):
 
         What it changes in the quarantine is kept beside its manifest, unless no earlier run can be gone back to.
         """
+        if is_ending():  # a library may have kept what the signal raised to itself
+            raise interrupt()
         if self.is_passing:
             self._commit(publication, [])
             return

@@ -38,6 +38,11 @@ def held() -> Iterator[None]:
         yield
     finally:
         _held.pop()
+    end_if_told()
+
+
+def end_if_told() -> None:
+    """Raise what a signal was to raise, or did in vain: a library may have kept it to itself."""
     if _told:
         raise interrupt()
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from sojourn.errors import SojournError, UsageError
 from sojourn.loading import to_begin
-from sojourn.signals import interrupt, is_ending
+from sojourn.signals import end_if_told
 from sojourn.store import manifest, refusals
 from sojourn.store.files import checksum, locked, make_folder, move, remove_all_but
 from sojourn.store.manifest import Change, Entry, Kept, KeptFile
@@ -155,8 +155,7 @@ class Store(ABC):
 
         What it changes in the quarantine is kept beside its manifest, unless no earlier run can be gone back to.
         """
-        if is_ending():  # a library may have kept what the signal raised to itself
-            raise interrupt()
+        end_if_told()
         if self.is_passing:
             self._commit(publication, [])
             return
